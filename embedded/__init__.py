@@ -1,0 +1,1 @@
+"""The embedded stack: real PostgreSQL and Redis, every service and the gateway in one process."""

@@ -1,0 +1,1 @@
+"""The gateway: composes the services into one chain of stages; holds no key and no business rule."""

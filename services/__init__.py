@@ -1,0 +1,1 @@
+"""Hauberk's services: each stands alone, defends itself, and never imports another."""

@@ -1,0 +1,1 @@
+"""What every Hauberk process shares: no business word in it."""

@@ -1,0 +1,1 @@
+"""Tools of the build: code generation and checks."""
