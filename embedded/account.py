@@ -1,9 +1,9 @@
 """The account the embedded servers run under, and the places that account can reach.
 
-PostgreSQL refuses to run as root, and a database should not. Started by an ordinary user, the servers run as that user
-inside the data folder. Started by root (a container, a virtual machine), they run as an unprivileged account; where that
-account cannot reach the data folder or the programs (a clone under `/root`, a 0700 temporary folder), they move to
-`/var/lib/hauberk` instead of loosening anybody's folder permissions.
+PostgreSQL refuses to run as root, and a database should not. Started by an ordinary user, the servers run as that
+user inside the data folder. Started by root (a container, a virtual machine), they run as an unprivileged account;
+where that account cannot reach the data folder or the programs (a clone under `/root`, a 0700 temporary folder), they
+move to `/var/lib/hauberk` instead of loosening anybody's folder permissions.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from embedded.account import Account, can_reach, own_folder, private_file, service_account, shared_root
-from embedded.errors import EmbeddedError, FolderInUse
+from embedded.errors import EmbeddedError, FolderInUseError
 
 _MARKER = "hauberk.json"
 _LAYOUT = 1
@@ -47,14 +47,16 @@ class DataFolder:
         if self.account is None:
             self.path.chmod(0o700)
             return self.path
-        if can_reach(self.path, self.account):
+        link = self.path / "servers"
+        if not link.is_symlink() and can_reach(self.path, self.account):
             self.path.chmod(0o711)  # may be walked through, not listed; what is inside has its own 0700
             return self.path
         self.path.chmod(0o700)
+        if (self.path / "postgres").exists():
+            raise EmbeddedError(f"{self.path} was moved to where account {self.account.name} cannot reach it")
         place = shared_root() / self.instance
         place.mkdir(mode=0o711, exist_ok=True)
         place.chmod(0o711)
-        link = self.path / "servers"
         if not link.is_symlink():
             link.symlink_to(place)
         return place
@@ -156,7 +158,9 @@ def _lock(path: Path) -> int:
         holder = os.read(handle, 32).decode("ascii", "replace").strip()
         os.close(handle)
         who = f"process {holder}" if holder.isdigit() else "another process"
-        raise FolderInUse(f"the data folder {path} is in use by {who}: stop it, or choose another folder") from None
+        raise FolderInUseError(
+            f"the data folder {path} is in use by {who}: stop it, or choose another folder"
+        ) from None
     os.ftruncate(handle, 0)
     os.write(handle, f"{os.getpid()}\n".encode())
     return handle

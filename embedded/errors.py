@@ -7,9 +7,9 @@ class EmbeddedError(Exception):
     """One plain sentence for the terminal; shown without a traceback."""
 
 
-class FolderInUse(EmbeddedError):
+class FolderInUseError(EmbeddedError):
     """Another Hauberk works in this data folder."""
 
 
-class ServerFailed(EmbeddedError):
+class ServerFailedError(EmbeddedError):
     """A server did not come up; the message names its log file."""

@@ -9,10 +9,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _KEEP = -1
+
+
+def _process_control() -> Callable[..., int] | None:
+    """The prctl call, loaded while the libraries can still be read: the account may not reach this Python."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415 - not present everywhere
+
+    call: Callable[..., int] = ctypes.CDLL(None).prctl
+    return call
 
 
 def _drop(uid: int, gid: int) -> None:
@@ -23,24 +34,18 @@ def _drop(uid: int, gid: int) -> None:
     os.setuid(uid)
 
 
-def _die_with(parent: int, signal_number: int) -> None:
-    if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - not needed, and not everywhere present, on other systems
-
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the kernel knew our wish
-        os._exit(1)
-
-
 def main(argv: list[str]) -> None:
     """Drop privileges, bind the life of this process to its parent, and become the program."""
     parent, signal_number, uid, gid = (int(value) for value in argv[1:5])
     program = argv[6:]
+    control = _process_control()
     os.umask(0o077)
     _drop(uid, gid)
-    _die_with(parent, signal_number)
+    if control is not None:
+        control(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        control(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the kernel knew our wish
+        os._exit(1)
     os.execv(program[0], program)  # noqa: S606 - no shell is the point
 
 

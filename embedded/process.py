@@ -17,7 +17,7 @@ from typing import ClassVar, Self
 
 from embedded import launch
 from embedded.datafolder import DataFolder
-from embedded.errors import ServerFailed
+from embedded.errors import ServerFailedError
 
 _log = logging.getLogger("hauberk.embedded")
 READY_SECONDS = 30.0
@@ -28,7 +28,7 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 class ManagedServer(ABC):
     """A server the supervisor can start, again and again, and stop.
 
-    `start` returns when the server answers and raises ServerFailed when it does not within 30 s.
+    `start` returns when the server answers and raises ServerFailedError when it does not within 30 s.
     """
 
     name: ClassVar[str]
@@ -130,7 +130,7 @@ class ManagedServer(ABC):
             await process.wait()
             raise
         if code != 0:
-            raise ServerFailed(f"{self.name} could not be set up: see {self.folder.log(self.name)}")
+            raise ServerFailedError(f"{self.name} could not be set up: see {self.folder.log(self.name)}")
 
     async def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
@@ -138,7 +138,7 @@ class ManagedServer(ABC):
             if await self._answers():
                 return
             await asyncio.sleep(0.03)
-        raise ServerFailed(f"{self.name} did not start: see {self.folder.log(self.name)}")
+        raise ServerFailedError(f"{self.name} did not start: see {self.folder.log(self.name)}")
 
     async def _clear_leftover(self) -> None:
         """End a server that outlived an earlier run. The folder's lock is ours, so it can belong to nobody else."""

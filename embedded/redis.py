@@ -31,7 +31,7 @@ appendfsync everysec
 aof-use-rdb-preamble yes
 maxmemory-policy noeviction
 databases 16
-loglevel notice
+loglevel warning
 logfile ""
 """
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from embedded.errors import ServerFailed
+from embedded.errors import ServerFailedError
 from embedded.process import ManagedServer
 
 _log = logging.getLogger("hauberk.embedded")
@@ -41,7 +41,7 @@ class Supervisor:
         self._restarts = {server.name: 0 for server in self._servers}
 
     async def start(self) -> Self:
-        """Start all at once; when one fails, none is left running and its ServerFailed is raised."""
+        """Start all at once; when one fails, none is left running and its ServerFailedError is raised."""
         results = await asyncio.gather(*(server.start() for server in self._servers), return_exceptions=True)
         failure = next((result for result in results if isinstance(result, BaseException)), None)
         if failure is not None:
@@ -79,7 +79,7 @@ class Supervisor:
             await asyncio.sleep(wait)
             try:
                 await server.start()
-            except (ServerFailed, OSError) as error:
+            except (ServerFailedError, OSError) as error:
                 _log.error("%s did not come back: %s", server.name, type(error).__name__)
                 continue
             self._restarts[server.name] += 1

@@ -66,7 +66,9 @@ def write_image(path: Path, external: Path) -> None:
 def differences(left: Path, right: Path) -> list[str]:
     """Files that are missing on one side or differ, relative paths."""
     names = {str(p.relative_to(root)) for root in (left, right) for p in root.rglob("*.py*") if p.suffix != ".pyc"}
-    same = {n for n in names if (left / n).exists() and (right / n).exists() and filecmp.cmp(left / n, right / n, False)}
+    same = {
+        n for n in names if (left / n).exists() and (right / n).exists() and filecmp.cmp(left / n, right / n, False)
+    }
     return sorted(names - same)
 
 

@@ -1,0 +1,137 @@
+"""Redis behind one door: bounded waits, scripts in one round trip, and no driver text beyond this file.
+
+Failure semantics: whatever goes wrong (refused, reset, slow, pool exhausted, out of memory, loading) becomes
+`Unavailable("redis")`. Nothing is retried here: an attempt that may have been applied is only safe to repeat for a
+caller who knows that it is idempotent. A server that comes back is found again by the next call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from services.kit.errors import Unavailable
+from services.kit.telemetry import span
+
+DEFAULT_TIMEOUT_SECONDS = 0.25
+DEFAULT_CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script; it is sent by digest, and by source only to a server that does not know it."""
+
+    name: str
+    source: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        # SHA-1 is what the Redis protocol names scripts by; nothing is secured with it.
+        object.__setattr__(self, "sha", hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest())
+
+
+class _Meter:
+    """Counts what is written to the network, one per command or pipeline."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+
+def _metered(base: type[AbstractConnection], meter: _Meter) -> type[AbstractConnection]:
+    class Metered(base):  # type: ignore[valid-type,misc]
+        async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+            meter.sent += 1
+            await super().send_packed_command(command, check_health)
+
+    return Metered
+
+
+def _transport(url: str) -> type[AbstractConnection]:
+    if url.startswith("rediss://"):
+        return SSLConnection
+    return UnixDomainSocketConnection if url.startswith("unix://") else Connection
+
+
+class RedisStore:
+    """One pool to one server (or one shard), shared by a whole process.
+
+    `url` is `redis://`, `rediss://` (TLS) or `unix://`. `timeout_seconds` bounds each wait: for a free connection,
+    for connecting, for an answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        max_connections: int = DEFAULT_CONNECTIONS,
+    ) -> None:
+        self._meter = _Meter()
+        options = cast(dict[str, Any], parse_url(url))
+        options["connection_class"] = _metered(_transport(url), self._meter)
+        self._pool = BlockingConnectionPool(
+            max_connections=max_connections,
+            timeout=timeout_seconds,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_error=[],
+            protocol=2,
+            driver_info=None,
+            **options,
+        )
+        self.client: Redis = Redis(connection_pool=self._pool)
+
+    @property
+    def round_trips(self) -> int:
+        """Network writes so far, handshakes included; tests and benchmarks take differences."""
+        return self._meter.sent
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turns every failure of the driver inside the block into `Unavailable("redis")`, without its text."""
+        try:
+            yield
+        except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError):
+            # `from None`: the driver's text names hosts and keys, and must not travel with the exception.
+            raise Unavailable("redis") from None
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        """Runs a script in one round trip (two the first time a server sees it)."""
+        with span(f"redis {script.name}"), self.guard():
+            try:
+                return await self.client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
+            except NoScriptError:
+                # Not run at all, so sending it again is safe; EVAL also teaches it to the server.
+                return await self.client.execute_command("EVAL", script.source, len(keys), *keys, *args)
+
+    async def ping(self) -> bool:
+        """True when the server answers in time; never raises."""
+        try:
+            with self.guard():
+                return bool(await cast(Any, self.client.ping()))
+        except Unavailable:
+            return False
+
+    async def close(self) -> None:
+        """Closes every connection; a store that is already gone is no error."""
+        with self.guard():
+            await self.client.aclose()
+            await self._pool.aclose()

@@ -1,0 +1,124 @@
+"""Runs one service as a process of its own: `python -m services.<name>`, `hauberk serve <name>`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from grpc import aio
+from hauberk.auth.v1 import auth_service_pb2 as auth_pb
+from hauberk.auth.v1 import auth_service_pb2_grpc as auth_grpc
+
+from services.kit import channels, logs
+from services.kit.channels import Client
+from services.kit.clock import SystemClock
+from services.kit.inprocess import InProcessChannel, InProcessServer
+from services.kit.jwks import PeerKeys
+from services.kit.keys import KeyMissingError, KeyRing
+from services.kit.server import App, Server, Wiring, interceptor_of
+from services.kit.settings import ServiceSettings, SettingsError
+from services.kit.telemetry import tracing
+from services.kit.tls import TlsFiles
+from services.kit.txn_token import TokenVerifier
+
+S = TypeVar("S", bound=ServiceSettings)
+Build = Callable[[S, Wiring], Awaitable[App]]
+
+
+def main(settings_type: type[S], build: Build[S]) -> int:
+    """Serves until SIGTERM or SIGINT; a start-up error is one plain line and exit status 2."""
+    try:
+        asyncio.run(serve(settings_type.load(), build))
+    except (SettingsError, KeyMissingError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+async def serve(settings: S, build: Build[S]) -> None:
+    """Builds the application, serves it, and closes everything in the reverse order."""
+    async with AsyncExitStack() as stack:
+        tls = TlsFiles.of(settings)
+        wiring = Wiring(KeyRing(settings.key_folder), dialer(settings, tls), SystemClock(), stack)
+        app = await build(settings, wiring)
+        logs.setup(app.name, settings.log_level)
+        provider = tracing.setup(app.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
+        if provider:
+            stack.callback(provider.shutdown)
+        keys = PeerKeys(
+            lambda: fetch_jwks(own_channel(app, settings) if app.name == "auth" else wiring.channel("auth"))
+        )
+        interceptor = interceptor_of(app, settings, verifier_of(keys, settings))
+        server = Server(settings, [(app, interceptor)], tls)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        await run_background(stack, app, *([] if app.name == "gateway" else [keys.keep_fresh]))
+        logs.logger().info("process.serving", port=server.port, ops_port=server.ops_port)
+        await stop_requested()
+
+
+def verifier_of(keys: PeerKeys, settings: ServiceSettings) -> TokenVerifier:
+    """The verifier of this trust domain's transaction tokens."""
+    return TokenVerifier(keys, issuer=issuer_of(settings), audience=settings.trust_domain, clock=SystemClock())
+
+
+def issuer_of(settings: ServiceSettings) -> str:
+    """Who mints transaction tokens in this trust domain."""
+    return f"https://auth.{settings.trust_domain}"
+
+
+def dialer(settings: ServiceSettings, tls: TlsFiles) -> Callable[[str], aio.Channel]:
+    """Channels to peers by kind, made once each."""
+    made: dict[str, aio.Channel] = {}
+
+    def dial(kind: str) -> aio.Channel:
+        if kind not in made:
+            address = settings.peers.get(kind)
+            if not address:
+                raise SettingsError(f"peers.{kind}: the address of {kind} is required")
+            made[kind] = channels.connect(address, kind, tls)
+        return made[kind]
+
+    return dial
+
+
+def own_channel(app: App, settings: ServiceSettings) -> InProcessChannel:
+    """A channel of the application to itself (auth reads its own public keys like everybody else)."""
+    server = InProcessServer(interceptor_of(app, settings, None))
+    for mount in app.mounts:
+        mount.add_to_server(mount.servicer, server)
+    return InProcessChannel(server, f"spiffe://{settings.trust_domain}/{app.name}")
+
+
+async def fetch_jwks(channel: Any) -> str:
+    """Auth's public keys as JSON text."""
+    stub = auth_grpc.AuthServiceStub(channel)
+    answer = await Client("auth").call(stub.GetJwks, auth_pb.GetJwksRequest(), at_most=2.0, name="auth.GetJwks")
+    return str(answer.jwks)
+
+
+async def run_background(stack: AsyncExitStack, app: App, *more: Callable[[], Awaitable[None]]) -> None:
+    """Starts the work beside the requests; it ends with the stack."""
+    for work in (*app.background, *more):
+        task = asyncio.ensure_future(work())
+        stack.push_async_callback(_end, task)
+
+
+async def _end(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def stop_requested() -> None:
+    """Returns on SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()

@@ -1,0 +1,48 @@
+-- KEYS: hold, index of holds. The subjects are named in the hold and share its slot.
+-- ARGV: workload, commit|release, requests, input tokens, output tokens, input price, output price (-1: the price
+--       of the reservation), keep requests (0|1), tombstone ms.
+-- Reply: status (0 unknown, 1 settled, 2 settled before, 3 settled after it had expired), micro-USD charged.
+
+local raw = redis.call('GET', KEYS[1])
+local hold = raw and cmsgpack.unpack(raw)
+if not hold or hold.w ~= ARGV[1] or hold.s == 'taken' then
+  return {0, 0}
+end
+if hold.s == 'committed' or hold.s == 'released' then
+  return {2, hold.m}
+end
+
+local status = 1
+if hold.s == 'held' and hold.x <= now then
+  expire(hold)
+end
+if hold.s == 'expired' then
+  status = 3
+end
+
+local commit = ARGV[2] == 'commit'
+local target = {0, 0, 0}
+if commit then
+  local input, output = tonumber(ARGV[4]), tonumber(ARGV[5])
+  local input_price, output_price = tonumber(ARGV[6]), tonumber(ARGV[7])
+  if input_price < 0 then
+    input_price, output_price = hold.pi, hold.po
+  end
+  target = {tonumber(ARGV[3]), input + output, priced(input, output, input_price, output_price)}
+end
+
+for _, e in ipairs(hold.e) do
+  local amount = target[e.unit]
+  -- The request happened: it is never given back by a commit, and by a release only when asked.
+  if e.unit == REQUESTS and (commit or ARGV[8] == '1') then
+    amount = max(amount, e.asked)
+  end
+  adjust(e, amount - e.amount, hold.at)
+end
+
+hold.s = commit and 'committed' or 'released'
+hold.m = target[MONEY]
+hold.e = nil
+redis.call('SET', KEYS[1], cmsgpack.pack(hold), 'PX', ARGV[9])
+redis.call('ZREM', KEYS[2], KEYS[1])
+return {status, hold.m}

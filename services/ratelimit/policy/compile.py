@@ -1,0 +1,68 @@
+"""From the policy document to the flat list of limits of one caller, computed once per plan and organisation."""
+
+from __future__ import annotations
+
+from services.ratelimit.policy.document import LimitRule, PolicyDocument
+from services.ratelimit.policy.model import Calendar, Group, Identity, Limit, Subject
+
+_TENANT = (Subject.API_KEY, Subject.USER_BRAND, Subject.ORGANISATION)
+# Only API keys are counted per key: another credential's id (an issuer's, say) may be shared by many users.
+_KEY_PREFIX = "key_"
+
+
+def _number(numbers: int | dict[str, int], plan: str) -> int:
+    return numbers if isinstance(numbers, int) else numbers[plan]
+
+
+def compile_limit(rule: LimitRule, plan: str, override: int | None = None) -> Limit:
+    """Fills in the numbers of one plan; an override replaces the limit, and the burst with it."""
+    limit = _number(rule.limit, plan) if override is None else override
+    capacity = limit if rule.burst is None or override is not None else _number(rule.burst, plan)
+    return Limit(
+        id=rule.id,
+        subject=rule.subject,
+        unit=rule.unit,
+        algorithm=rule.algorithm,
+        limit=limit,
+        capacity=capacity,
+        window_seconds=0 if isinstance(rule.window, Calendar) else rule.window,
+        calendar=rule.window if isinstance(rule.window, Calendar) else None,
+        on_exceed=rule.on_exceed,
+        on_store_error=rule.on_store_error,
+        on_expiry=rule.on_expiry,
+        observe=rule.mode == "observe",
+    )
+
+
+class Compiler:
+    """Compiles on first use and remembers; the number of entries is bounded by plans and overridden organisations."""
+
+    def __init__(self, document: PolicyDocument) -> None:
+        self._document = document
+        self._tenant: dict[tuple[str, str], tuple[Group, ...]] = {}
+        self._address = self._groups(document.default_plan, "", (Subject.ADDRESS,))
+
+    def address(self) -> tuple[Group, ...]:
+        """The limits of a client address; they cannot depend on a plan, which is not known yet."""
+        return self._address
+
+    def tenant(self, identity: Identity) -> tuple[Group, ...]:
+        """Every limit of a proven caller, by subject. An unknown plan gets the default plan, never no limits."""
+        plan = identity.plan if identity.plan in self._document.plans else self._document.default_plan
+        organisation = identity.organisation if identity.organisation in self._document.organisations else ""
+        cached = self._tenant.get((plan, organisation))
+        if cached is None:
+            cached = self._tenant[plan, organisation] = self._groups(plan, organisation, _TENANT)
+        if identity.credential_id.startswith(_KEY_PREFIX):
+            return cached
+        return tuple(group for group in cached if group.subject is not Subject.API_KEY)
+
+    def _groups(self, plan: str, organisation: str, subjects: tuple[Subject, ...]) -> tuple[Group, ...]:
+        overrides = self._document.organisations.get(organisation, {})
+        groups = []
+        for subject in subjects:
+            rules = [rule for rule in self._document.limits if rule.subject is subject]
+            limits = tuple(compile_limit(rule, plan, overrides.get(rule.id)) for rule in rules)
+            if limits:
+                groups.append(Group(subject, limits))
+        return tuple(groups)

@@ -1,0 +1,90 @@
+"""Placeholders: how they are written, how they are found, and how values are put back in one pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.redaction.policy.model import LITERAL, Finding
+
+LONGEST = 96
+_GRAMMAR = re.compile(r"<([A-Z][A-Z0-9_]{0,63}?)(?:_([1-9][0-9]{0,8}))?>")
+_ENTITY = re.compile(r"[A-Z](?:[A-Z0-9_]{0,62}[A-Z0-9])?")
+_NUMBERED = re.compile(r".*_[0-9]+")
+_OPEN_END = re.compile(r"<[A-Z0-9_]{0,94}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One numbered place: the entity and which distinct value of it in the conversation."""
+
+    entity: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"<{self.entity}>" if self.number == 1 else f"<{self.entity}_{self.number}>"
+
+
+def is_entity_name(name: str) -> bool:
+    """True when placeholders of this entity can be read back without doubt (no number at its end)."""
+    return _ENTITY.fullmatch(name) is not None and _NUMBERED.fullmatch(name) is None
+
+
+def slots_in(text: str, known: Callable[[str], bool]) -> Iterator[tuple[Slot, int, int]]:
+    """Yield everything of a known entity that reads as a placeholder."""
+    if "<" not in text:
+        return
+    for match in _GRAMMAR.finditer(text):
+        if known(match[1]) and match[2] != "1":
+            yield Slot(match[1], int(match[2] or 1)), match.start(), match.end()
+
+
+def find_lookalikes(text: str, known: Callable[[str], bool]) -> Iterator[Finding]:
+    """Yield pieces of input that a later restore could mistake for a placeholder; they become literals of their own."""
+    for _, start, end in slots_in(text, known):
+        yield Finding(LITERAL, start, end, 0.0)
+
+
+def render(text: str, findings: Sequence[Finding], slots: Sequence[Slot]) -> str:
+    """The text with each finding replaced by its placeholder; findings are disjoint and in order."""
+    pieces: list[str] = []
+    done = 0
+    for finding, slot in zip(findings, slots, strict=True):
+        pieces.append(text[done : finding.start])
+        pieces.append(str(slot))
+        done = finding.end
+    pieces.append(text[done:])
+    return "".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A restored text and how many placeholders were filled and left."""
+
+    text: str
+    restored: int
+    unknown: int
+
+
+def fill(text: str, values: Mapping[Slot, str], known: Callable[[str], bool]) -> Filled:
+    """Put values back in one pass: what a value brings in is never looked at again."""
+    pieces: list[str] = []
+    done = restored = unknown = 0
+    for slot, start, end in slots_in(text, known):
+        value = values.get(slot)
+        if value is None:
+            unknown += 1
+            continue
+        pieces.append(text[done:start])
+        pieces.append(value)
+        done = end
+        restored += 1
+    pieces.append(text[done:])
+    return Filled("".join(pieces), restored, unknown)
+
+
+def split_complete(text: str) -> tuple[str, str]:
+    """The part that can be restored now, and the end that may be the beginning of a placeholder."""
+    match = _OPEN_END.search(text, max(0, len(text) - LONGEST))
+    return (text, "") if match is None else (text[: match.start()], text[match.start() :])

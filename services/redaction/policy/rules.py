@@ -1,0 +1,124 @@
+"""The policy data, checked: a base for everyone and additions for an organisation or one of its brands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from services.redaction.policy.model import LITERAL, MODEL_ENTITIES, OWN_ENTITIES, Rules, RulesError
+from services.redaction.policy.placeholders import is_entity_name
+
+_KEYS = frozenset({"version", "entities", "threshold", "thresholds", "priority", "additions"})
+_ADDITION_KEYS = frozenset({"organisation", "brand", "entities"})
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Entities looked for beyond the base; an empty brand means every brand of the organisation."""
+
+    organisation: str
+    brand: str
+    entities: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """The rules in force and the entities that this installation can find at all."""
+
+    base: Rules
+    additions: tuple[Addition, ...]
+    findable: frozenset[str]
+
+    @property
+    def version(self) -> str:
+        """Version of the data behind it."""
+        return self.base.version
+
+    def knows(self, entity: str) -> bool:
+        """True when a placeholder of this entity can have been issued by some policy."""
+        return entity in self.findable or entity in MODEL_ENTITIES or entity == LITERAL
+
+    def rules_for(self, organisation: str, brand: str, also: frozenset[str] = frozenset()) -> Rules:
+        """Base, additions and what the caller asks for on top: never less than the base."""
+        entities = self.base.entities | also
+        for addition in self.additions:
+            if addition.organisation == organisation and addition.brand in ("", brand):
+                entities |= addition.entities
+        return self.base if entities == self.base.entities else replace(self.base, entities=entities)
+
+    def not_searched(self, rules: Rules) -> tuple[str, ...]:
+        """Entities that the rules ask for and nothing here can find."""
+        return tuple(sorted(rules.entities - self.findable))
+
+
+def parse_rules(data: Mapping[str, object], extra: frozenset[str] = frozenset()) -> RuleBook:
+    """Check the policy data; `extra` are the entities that further detectors can find."""
+    findable = OWN_ENTITIES | extra
+    _only(data, _KEYS, "policy")
+    base = Rules(
+        entities=_entities(data.get("entities"), findable, "entities"),
+        threshold=_share(data.get("threshold", 0.4), "threshold"),
+        thresholds={
+            _entity(name, findable, "thresholds"): _share(value, f"thresholds.{name}")
+            for name, value in _mapping(data.get("thresholds", {}), "thresholds").items()
+        },
+        priority=tuple(_entity(name, findable, "priority") for name in _list(data.get("priority", []), "priority")),
+        version=_version(data),
+    )
+    additions = tuple(_addition(entry, findable) for entry in _list(data.get("additions", []), "additions"))
+    return RuleBook(base, additions, findable)
+
+
+def _version(data: Mapping[str, object]) -> str:
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    return f"{data.get('version', 1)}-{digest}"
+
+
+def _addition(entry: object, findable: frozenset[str]) -> Addition:
+    fields = _mapping(entry, "additions")
+    _only(fields, _ADDITION_KEYS, "additions")
+    organisation, brand = fields.get("organisation"), fields.get("brand", "")
+    if not isinstance(organisation, str) or not organisation or not isinstance(brand, str):
+        raise RulesError("additions: organisation (and brand, if any) must be names")
+    return Addition(organisation, brand, _entities(fields.get("entities"), findable, "additions.entities"))
+
+
+def _entities(value: object, findable: frozenset[str], key: str) -> frozenset[str]:
+    names = frozenset(_entity(name, findable, key) for name in _list(value, key))
+    if not names:
+        raise RulesError(f"{key}: at least one entity is needed")
+    return names
+
+
+def _entity(name: object, findable: frozenset[str], key: str) -> str:
+    if not isinstance(name, str) or not is_entity_name(name):
+        raise RulesError(f"{key}: an entity is written in capitals and has no number at its end")
+    if name not in findable and name not in MODEL_ENTITIES:
+        raise RulesError(f"{key}: nothing here can ever find {name}")
+    return name
+
+
+def _share(value: object, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise RulesError(f"{key}: a number from 0 to 1 is needed")
+    return float(value)
+
+
+def _only(data: Mapping[str, object], allowed: frozenset[str], key: str) -> None:
+    unknown = sorted(set(data) - allowed)
+    if unknown:
+        raise RulesError(f"{key}: unknown key {unknown[0]}")
+
+
+def _mapping(value: object, key: str) -> Mapping[str, object]:
+    if not isinstance(value, Mapping):
+        raise RulesError(f"{key}: a mapping is needed")
+    return {str(name): item for name, item in value.items()}
+
+
+def _list(value: object, key: str) -> list[object]:
+    if not isinstance(value, list):
+        raise RulesError(f"{key}: a list is needed")
+    return value

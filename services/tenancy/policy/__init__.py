@@ -1,0 +1,37 @@
+"""The decision core of tenancy: who may do what in their own organisation. Free of I/O."""
+
+from services.tenancy.policy.cedar import Engine, PolicyInvalidError
+from services.tenancy.policy.decide import authorize, leaves_no_owner, resolve, touches_owner
+from services.tenancy.policy.model import (
+    OWNER_ROLE,
+    Brand,
+    Cause,
+    Decision,
+    Member,
+    Organisation,
+    Resolved,
+    Resource,
+    Standing,
+    Status,
+    deny,
+)
+
+__all__ = [
+    "OWNER_ROLE",
+    "Brand",
+    "Cause",
+    "Decision",
+    "Engine",
+    "Member",
+    "Organisation",
+    "PolicyInvalidError",
+    "Resolved",
+    "Resource",
+    "Standing",
+    "Status",
+    "authorize",
+    "deny",
+    "leaves_no_owner",
+    "resolve",
+    "touches_owner",
+]
