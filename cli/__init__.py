@@ -1,1 +1,1 @@
-"""The hauberk command line."""
+"""The command line `hauberk`."""

@@ -32,7 +32,10 @@ class Backoff:
 
 
 class Supervisor:
-    """Runs servers until `stop`. An async context manager."""
+    """Runs servers until `stop`. An async context manager.
+
+    Use it on the main thread's event loop: Linux ends the servers when the thread that started them ends.
+    """
 
     def __init__(self, servers: Sequence[ManagedServer], *, backoff: Backoff | None = None) -> None:
         self._servers = tuple(servers)

@@ -1,7 +1,7 @@
 """One call being served, and the named layers around every handler.
 
-A layer is `async (call, proceed) -> response`: what it does before `proceed` guards the handler, what it does after sees
-the answer. Layers run in order, each names what must run before it, and the order is checked at boot.
+A layer is `async (call, proceed) -> response`: what it does before `proceed` guards the handler, what it does after
+sees the answer. Layers run in order, each names what must run before it, and the order is checked at boot.
 """
 
 from __future__ import annotations

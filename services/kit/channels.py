@@ -53,7 +53,8 @@ class Client:
     async def call(self, method: Any, request: Any, *, at_most: float, token: str = "", name: str = "") -> Any:
         """Asks once, within `at_most` seconds and the current call's deadline.
 
-        Raises DeadlineExceeded when the time is spent, InvalidArgument when the peer names wrong fields, else PeerError.
+        Raises DeadlineExceeded when the time is spent, InvalidArgument when the peer names wrong fields, else
+        PeerError.
         """
         timeout = remaining(at_most)
         with span(

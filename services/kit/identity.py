@@ -10,7 +10,9 @@ from services.kit.caller import Workload
 from services.kit.errors import PermissionDenied, Unauthenticated
 from services.kit.txn_token import METADATA_KEY, TokenVerifier
 
-SAN = "x509_subject_alternative_name"
+# gRPC sets it only when the certificate has exactly one URI name and that is a SPIFFE id. (The list of all alternative
+# names would let a certificate for an odd DNS name pass for a workload.)
+SAN = "peer_spiffe_id"
 SCHEME = "spiffe://"
 
 
@@ -42,9 +44,8 @@ class Identity:
 
     def workload(self, call: Call) -> Workload | None:
         """The SPIFFE id of the peer's certificate; None without one, or with one of another trust domain."""
-        names = call.context.auth_context().get(SAN, ())
-        ids = [name for name in names if name.startswith(self._prefix)]
-        if len(ids) != 1:  # an ambiguous identity is none
+        ids = call.context.auth_context().get(SAN, ())
+        if len(ids) != 1 or not ids[0].startswith(self._prefix):  # an ambiguous identity is none
             return None
         return Workload(self._trust_domain, ids[0][len(self._prefix) :].decode("ascii", "replace"))
 

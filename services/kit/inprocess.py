@@ -39,7 +39,7 @@ class InProcessServer:
             self.handlers[path] = self._interceptor.wrap(path, handler)
 
 
-class _Aborted(Exception):  # noqa: N818 - control flow, as in grpc
+class _Aborted(Exception):
     def __init__(self, code: grpc.StatusCode, details: str, trailing: Metadata) -> None:
         super().__init__(code)
         self.code = code
@@ -70,6 +70,10 @@ class _Context:
 
     async def write(self, message: Any) -> None:
         await self.answers.put(message)
+
+    def end(self, _: asyncio.Task[Any]) -> None:
+        if not self.answers.full():  # else the reader finds the end by itself
+            self.answers.put_nowait(_END)
 
     def set_code(self, code: grpc.StatusCode) -> None:
         """Generated base servicers call this before they raise; the boundary decides the status."""
@@ -133,6 +137,7 @@ class _Method:
         task = asyncio.get_running_loop().create_task(
             _serve(behaviour, incoming, context, timeout), context=contextvars.Context()
         )
+        task.add_done_callback(context.end)  # also for a task that was cancelled before its first step
         if self._streams:
             return _StreamCall(task, context, lambda answer: self._decode(handler.response_serializer(answer)))
         return _UnaryCall(task, lambda answer: self._decode(handler.response_serializer(answer)))
@@ -150,9 +155,6 @@ async def _serve(behaviour: Any, request: Any, context: _Context, timeout: float
         raise rpc_error(aborted.code, aborted.details, aborted.trailing) from None
     except TimeoutError:
         raise rpc_error(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline is spent") from None
-    finally:
-        if isinstance(context, _Context) and not context.answers.full():
-            context.answers.put_nowait(_END)
 
 
 class _UnaryCall:

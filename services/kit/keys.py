@@ -1,6 +1,7 @@
 """The key port: signing keys, pepper, key-encryption keys; versioned, one name one purpose.
 
-Files are `<folder>/<name>.<kid>.key` with mode 0600; the active version is the greatest `kid`, older ones still verify.
+Files are `<folder>/<name>.<kid>.key` with mode 0600; the active version is the greatest `kid` (digits count as
+numbers), older ones still verify.
 A variable `HAUBERK_KEY_<NAME>=<kid>:<base64>` serves where files cannot. A missing key is a start-up error.
 """
 
@@ -24,7 +25,8 @@ API_KEY_PEPPER = "api-key-pepper"
 MAPPING_KEK = "mapping-kek"
 ADMISSION = "admission"
 
-_FILE = re.compile(r"(?P<name>[a-z][a-z-]*)\.(?P<kid>[a-z0-9-]{1,32})\.key")
+_KID = re.compile(r"[a-z0-9-]{1,32}")
+_FILE = re.compile(rf"(?P<name>[a-z][a-z-]*)\.(?P<kid>{_KID.pattern})\.key")
 
 
 class KeyMissingError(ValueError):
@@ -65,7 +67,7 @@ class KeyRing:
             raise KeyMissingError(
                 f"key {name}: no {name}.<kid>.key file and no {_variable(name)}; see `hauberk prepare`"
             )
-        return sorted(found, key=lambda version: version.kid, reverse=True)
+        return sorted(found, key=lambda version: _natural(version.kid), reverse=True)
 
     def _from_files(self, name: str) -> list[VersionedSecret]:
         if self._folder is None or not self._folder.is_dir():
@@ -83,9 +85,17 @@ class KeyRing:
             return []
         kid, _, encoded = text.partition(":")
         try:
-            return [VersionedSecret(kid, base64.b64decode(encoded, validate=True))]
+            value = base64.b64decode(encoded, validate=True)
         except binascii.Error:
-            raise KeyMissingError(f"key {name}: {_variable(name)} is not <kid>:<base64>") from None
+            value = b""
+        if not _KID.fullmatch(kid) or not value:
+            raise KeyMissingError(f"key {name}: {_variable(name)} is not <kid>:<base64>")
+        return [VersionedSecret(kid, value)]
+
+
+def _natural(kid: str) -> list[str | int]:
+    """Orders `k9` before `k10`: runs of digits count as numbers."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", kid)]
 
 
 def _variable(name: str) -> str:

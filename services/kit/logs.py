@@ -14,7 +14,7 @@ from services.kit.telemetry.attributes import is_plain
 
 WITHHELD = "[withheld]"
 # What structlog and this module add by themselves; their values do not come from a caller.
-OWN = frozenset({"event", "level", "timestamp", "trace_id", "span_id", "service"})
+OWN = frozenset({"level", "timestamp", "trace_id", "span_id", "service"})
 
 
 def logger() -> Any:
@@ -60,7 +60,7 @@ def _add_context(service: str) -> Any:
 
 
 def withhold(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Keeps numbers, enums and identifiers; anything that could be text of a person is withheld."""
+    """Keeps event codes, numbers, enums and identifiers; anything that could be text of a person is withheld."""
     for key, value in event.items():
         if key not in OWN and not is_plain(value):
             event[key] = WITHHELD

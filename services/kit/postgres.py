@@ -51,7 +51,7 @@ class _BoundedConnection(psycopg.AsyncConnection[Any]):
 
     bound_seconds: float = 1.5
 
-    async def wait(self, gen: PQGen[_Result], interval: float = 0.1, timeout: float | None = None) -> _Result:  # noqa: ASYNC109 - the driver's signature
+    async def wait(self, gen: PQGen[_Result], interval: float = 0.1, timeout: float | None = None) -> _Result:
         limit = self.bound_seconds if timeout is None else min(timeout, self.bound_seconds)
         try:
             return await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=limit)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -98,6 +98,8 @@ class RedisStore:
             **options,
         )
         self.client: Redis = Redis(connection_pool=self._pool)
+        # The driver leaves this method untyped.
+        self._execute: Callable[..., Awaitable[Any]] = self.client.execute_command
 
     @property
     def round_trips(self) -> int:
@@ -117,10 +119,10 @@ class RedisStore:
         """Runs a script in one round trip (two the first time a server sees it)."""
         with span(f"redis {script.name}"), self.guard():
             try:
-                return await self.client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
+                return await self._execute("EVALSHA", script.sha, len(keys), *keys, *args)
             except NoScriptError:
                 # Not run at all, so sending it again is safe; EVAL also teaches it to the server.
-                return await self.client.execute_command("EVAL", script.source, len(keys), *keys, *args)
+                return await self._execute("EVAL", script.source, len(keys), *keys, *args)
 
     async def ping(self) -> bool:
         """True when the server answers in time; never raises."""
@@ -132,6 +134,6 @@ class RedisStore:
 
     async def close(self) -> None:
         """Closes every connection; a store that is already gone is no error."""
-        with self.guard():
+        with suppress(Unavailable), self.guard():
             await self.client.aclose()
             await self._pool.aclose()

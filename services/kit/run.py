@@ -22,7 +22,7 @@ from services.kit.jwks import PeerKeys
 from services.kit.keys import KeyMissingError, KeyRing
 from services.kit.server import App, Server, Wiring, interceptor_of
 from services.kit.settings import ServiceSettings, SettingsError
-from services.kit.telemetry import tracing
+from services.kit.telemetry.tracing import Tracing
 from services.kit.tls import TlsFiles
 from services.kit.txn_token import TokenVerifier
 
@@ -47,13 +47,12 @@ async def serve(settings: S, build: Build[S]) -> None:
         wiring = Wiring(KeyRing(settings.key_folder), dialer(settings, tls), SystemClock(), stack)
         app = await build(settings, wiring)
         logs.setup(app.name, settings.log_level)
-        provider = tracing.setup(app.name, endpoint=settings.otlp_endpoint, ratio=settings.trace_ratio)
-        if provider:
-            stack.callback(provider.shutdown)
+        tracing = Tracing.to(settings.otlp_endpoint, settings.trace_ratio)
+        stack.callback(tracing.close)
         keys = PeerKeys(
             lambda: fetch_jwks(own_channel(app, settings) if app.name == "auth" else wiring.channel("auth"))
         )
-        interceptor = interceptor_of(app, settings, verifier_of(keys, settings))
+        interceptor = interceptor_of(app, settings, verifier_of(keys, settings), tracing)
         server = Server(settings, [(app, interceptor)], tls)
         await server.start()
         stack.push_async_callback(server.stop)

@@ -24,7 +24,7 @@ from services.kit.deadline import Deadline
 from services.kit.identity import Identity
 from services.kit.keys import KeyPort
 from services.kit.settings import ServiceSettings, SettingsError
-from services.kit.telemetry.tracing import Telemetry
+from services.kit.telemetry.tracing import OFF, Telemetry, Tracing
 from services.kit.tls import TlsFiles, server_credentials
 from services.kit.txn_token import TokenVerifier
 from services.kit.validation import Validation
@@ -58,20 +58,23 @@ class Wiring:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
-def layers_of(app: App, settings: ServiceSettings, verifier: TokenVerifier | None) -> list[Layer]:
+def layers_of(app: App, settings: ServiceSettings, verifier: TokenVerifier | None, tracing: Tracing) -> list[Layer]:
     """The layers of a server, outermost first; their order is checked when the interceptor is made."""
     return [
         Boundary(),
         Deadline(settings.deadline_limit),
-        Telemetry(app.name),
+        Telemetry(tracing.tracer(app.name)),
         Identity(verifier, settings.trust_domain),
         Validation(mount.descriptor for mount in app.mounts),
     ]
 
 
-def interceptor_of(app: App, settings: ServiceSettings, verifier: TokenVerifier | None) -> LayeredInterceptor:
+def interceptor_of(
+    app: App, settings: ServiceSettings, verifier: TokenVerifier | None, tracing: Tracing = OFF
+) -> LayeredInterceptor:
     """The layers with the access matrix of the application's services."""
-    return LayeredInterceptor(layers_of(app, settings, verifier), rules_of(mount.descriptor for mount in app.mounts))
+    rules = rules_of(mount.descriptor for mount in app.mounts)
+    return LayeredInterceptor(layers_of(app, settings, verifier, tracing), rules)
 
 
 class Server:

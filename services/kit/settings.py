@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+import pydantic_settings
 import yaml
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -78,12 +79,14 @@ class ServiceSettings(BaseSettings):
         except ValidationError as error:
             lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
             raise SettingsError("; ".join(lines)) from None
+        except pydantic_settings.SettingsError as error:  # a variable that should be JSON; names the field, no value
+            raise SettingsError(str(error)) from None
 
     @classmethod
     def _refuse_unknown(cls, environ: Mapping[str, str]) -> None:
         known = {f"{PREFIX}{name}".upper() for name in cls.model_fields} | {CONFIG_VARIABLE}
         for name in environ:
-            if not name.startswith(PREFIX) or name.startswith(KEY_VARIABLES):
+            if not name.upper().startswith(PREFIX) or name.startswith(KEY_VARIABLES):
                 continue
             if name.split("__")[0].upper() not in known:
                 raise SettingsError(f"{name}: unknown setting; known are {', '.join(sorted(known))}")

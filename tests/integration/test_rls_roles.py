@@ -57,9 +57,8 @@ def test_a_service_role_cannot_change_or_leave_its_schema(data_stores: DataStore
     other = next(name for name in SERVICES if name != service)
     table = f"{service}.role_probe"
     with psycopg.connect(data_stores.admin_dsn, autocommit=True) as admin:
-        admin.execute(
-            f"SET ROLE hauberk_owner; CREATE TABLE {table} (org_id text); SELECT hauberk.protect('{table}'); RESET ROLE".encode()
-        )
+        made = f"CREATE TABLE {table} (org_id text); SELECT hauberk.protect('{table}')"
+        admin.execute(f"SET ROLE hauberk_owner; {made}; RESET ROLE".encode())
         try:
             with psycopg.connect(data_stores.service_dsn(service), autocommit=True) as conn:
                 assert conn.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)

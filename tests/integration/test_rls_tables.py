@@ -7,6 +7,7 @@ any table by name and an empty table does not pass by being empty.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -81,7 +82,9 @@ def fill(conn: Connection, oid: int, table: sql.Identifier) -> None:
         """,
         [oid],
     ).fetchall()
-    conn.execute("SET LOCAL session_replication_role = replica")
+    conn.execute("SET LOCAL session_replication_role = replica")  # no triggers, no foreign keys; row security stays
+    if conn.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = %s", [oid]).fetchone() == (True,):
+        conn.execute(sql.SQL("CREATE TABLE pg_temp.rest PARTITION OF {} DEFAULT").format(table))
     for number, org in enumerate(("org-a", "org-b"), 1):
         values = [f"'{org}'" if c == "org_id" else sample(str(t), labels, number) for c, t, labels in columns]
         names = sql.SQL(", ").join(sql.Identifier(str(c)) for c, _, _ in columns)
@@ -90,7 +93,6 @@ def fill(conn: Connection, oid: int, table: sql.Identifier) -> None:
                 table, names, sql.SQL(", ".join(values))
             )
         )
-    conn.execute("SET LOCAL session_replication_role = origin")
 
 
 def rights(conn: Connection, role: str, oid: int) -> set[str]:
@@ -118,11 +120,40 @@ def refused(conn: Connection, statement: sql.Composed) -> bool:
     return False
 
 
+PROBE = """
+SET LOCAL ROLE hauberk_owner;
+CREATE TYPE guardrail.probe_kind AS ENUM ('one', 'two');
+CREATE TABLE guardrail.probe (
+    org_id text COLLATE "C" NOT NULL CHECK (org_id ~ '^x'), id uuid NOT NULL, kind guardrail.probe_kind NOT NULL,
+    n bigint GENERATED ALWAYS AS IDENTITY, twice bigint GENERATED ALWAYS AS (n * 2) STORED, body jsonb NOT NULL,
+    tags text[] NOT NULL, at timestamptz NOT NULL, place hauberk_ext.vector(4) NOT NULL, digest bytea NOT NULL,
+    PRIMARY KEY (org_id, id), FOREIGN KEY (org_id, id) REFERENCES guardrail.probe (org_id, id));
+"""
+
+
 @pytest.fixture
-def admin(data_stores: DataStores) -> Any:
+def admin(data_stores: DataStores) -> Iterator[Connection]:
+    """A superuser's transaction, rolled back; one more tenant table in it keeps these tests from proving nothing."""
     with psycopg.connect(data_stores.admin_dsn) as conn:
+        conn.execute(PROBE + "SELECT hauberk.protect('guardrail.probe'); RESET ROLE;")
         yield conn
         conn.rollback()
+
+
+@pytest.mark.parametrize(
+    "weakening",
+    [
+        "ALTER TABLE guardrail.probe NO FORCE ROW LEVEL SECURITY",
+        "ALTER TABLE guardrail.probe DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY tenant ON guardrail.probe",
+        "ALTER POLICY tenant ON guardrail.probe WITH CHECK (true)",
+        "ALTER TABLE guardrail.probe DROP CONSTRAINT probe_org_id_id_fkey, DROP CONSTRAINT probe_pkey",
+    ],
+)
+def test_these_tests_notice_a_weakened_table(admin: Connection, weakening: str) -> None:
+    admin.execute(weakening.encode())
+    with pytest.raises(AssertionError, match="probe"):
+        test_every_tenant_table_is_under_forced_row_security(admin)
 
 
 def test_every_tenant_table_is_under_forced_row_security(admin: Connection) -> None:
@@ -158,7 +189,8 @@ def test_whoever_may_touch_a_tenant_table_is_bound_to_the_tenant(admin: Connecti
         roles = admin.execute(
             """
             SELECT r.rolname, pg_has_role(r.oid, 'hauberk_tenant_bound', 'USAGE') FROM pg_roles r
-            WHERE NOT r.rolsuper AND r.rolname NOT LIKE 'pg\\_%%' AND r.rolname NOT IN ('hauberk_owner', 'hauberk_lookup')
+            WHERE NOT r.rolsuper AND r.rolname NOT LIKE 'pg\\_%%'
+              AND r.rolname NOT IN ('hauberk_owner', 'hauberk_lookup')
               AND (has_table_privilege(r.oid, %s, 'SELECT,INSERT,UPDATE,DELETE')
                    OR has_any_column_privilege(r.oid, %s, 'SELECT,INSERT,UPDATE'))
             """,

@@ -17,6 +17,8 @@ Plain = str | int | float | bool
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_./:-]{0,127}")
 # Long digit runs (cards, phones, national ids) are never part of an identifier of ours.
 _DIGITS = re.compile(r"\d[\d.:/-]{6,}\d")
+# Numbers of ours are counts and milliseconds; a larger one could be a card, a phone or a national id.
+_LARGEST = 10**8
 
 
 class Attr(StrEnum):
@@ -55,7 +57,7 @@ def is_plain(value: object) -> bool:
         return True
     if isinstance(value, str):
         return bool(_IDENTIFIER.fullmatch(value)) and not _DIGITS.search(value)
-    return value is None or isinstance(value, bool | int | float)
+    return value is None or (isinstance(value, bool | int | float) and abs(value) < _LARGEST)
 
 
 def put(span: Span, attributes: Mapping[Attr, Plain]) -> None:

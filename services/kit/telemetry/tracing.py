@@ -1,4 +1,4 @@
-"""Spans: the process's provider, internal spans, and the server layer.
+"""Spans: what a process records, internal spans, and the server layer.
 
 A denial is not an ERROR: its outcome is an attribute. Exception texts are never recorded.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -24,26 +25,44 @@ from services.kit.errors import KitError
 from services.kit.telemetry.attributes import Attr, Plain, put
 from services.kit.telemetry.keeping import KeepDenials
 
-ALLOWED = "ALLOW"
+_OFF = trace.NoOpTracer()
+# The tracer of the service that handles the current call: several services may share a process.
+_tracer: ContextVar[trace.Tracer] = ContextVar("hauberk_tracer", default=_OFF)
 
 
-def tracer() -> trace.Tracer:
-    """Ours, from whatever provider is set."""
-    return trace.get_tracer("hauberk")
+class Tracing:
+    """What leaves this process: spans of all its services through one processor; without an exporter, nothing."""
 
+    def __init__(self, exporter: SpanExporter | None = None, ratio: float = 1.0) -> None:
+        self._processor = exporter and KeepDenials(BatchSpanProcessor(exporter, schedule_delay_millis=500), ratio)
 
-def setup(
-    service: str, *, endpoint: str = "", ratio: float = 1.0, exporter: SpanExporter | None = None
-) -> TracerProvider | None:
-    """Sends spans to `endpoint` (OTLP over gRPC) or to `exporter`; with neither, nothing is recorded."""
-    if exporter is None:
+    @classmethod
+    def to(cls, endpoint: str, ratio: float) -> Tracing:
+        """OTLP over gRPC to `endpoint` (http:// = no TLS); empty = off."""
         if not endpoint:
-            return None
-        exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
-    provider.add_span_processor(KeepDenials(BatchSpanProcessor(exporter, schedule_delay_millis=500), ratio))
-    trace.set_tracer_provider(provider)
-    return provider
+            return cls()
+        return cls(OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://")), ratio)
+
+    def tracer(self, service: str) -> trace.Tracer:
+        """The tracer of one service."""
+        if self._processor is None:
+            return _OFF
+        provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
+        provider.add_span_processor(self._processor)
+        return provider.get_tracer("hauberk")
+
+    def flush(self) -> None:
+        """Sends what is kept."""
+        if self._processor:
+            self._processor.force_flush()
+
+    def close(self) -> None:
+        """Sends what is kept and ends."""
+        if self._processor:
+            self._processor.shutdown()
+
+
+OFF = Tracing()
 
 
 @contextmanager
@@ -51,7 +70,7 @@ def span(
     name: str, attributes: Mapping[Attr, Plain] | None = None, kind: SpanKind = SpanKind.INTERNAL
 ) -> Iterator[Span]:
     """A span around one step; an exception marks it as an error by class name only."""
-    with tracer().start_as_current_span(
+    with _tracer.get().start_as_current_span(
         name, kind=kind, record_exception=False, set_status_on_exception=False
     ) as active:
         if attributes:
@@ -75,8 +94,8 @@ class Telemetry:
     name = "telemetry"
     after: tuple[str, ...] = ("boundary",)
 
-    def __init__(self, service: str) -> None:
-        self._service = service
+    def __init__(self, tracer: trace.Tracer = _OFF) -> None:
+        self._tracer = tracer
         self._duration = metrics.get_meter("hauberk").create_histogram(
             "rpc.server.call.duration", unit="s", description="Duration of served calls"
         )
@@ -86,37 +105,42 @@ class Telemetry:
         started = time.perf_counter()
         method = call.method.lstrip("/")
         carrier = {k: v for k, v in call.context.invocation_metadata() or () if k in {"traceparent", "tracestate"}}
-        token = otel_context.attach(extract(carrier) if carrier else otel_context.Context())
+        parent = otel_context.attach(extract(carrier) if carrier else otel_context.Context())
+        own = _tracer.set(self._tracer)
         code = "OK"
         try:
             with span(method, {Attr.RPC_SYSTEM: "grpc", Attr.RPC_METHOD: method}, SpanKind.SERVER) as active:
                 try:
                     return await proceed()
-                except KitError as error:
-                    code = error.code.name
-                    raise
                 except BaseException as error:
-                    code = "INTERNAL" if isinstance(error, Exception) else "CANCELLED"
+                    code = _code(error)
                     raise
                 finally:
-                    put(active, self._facts(call, code))
+                    put(active, _facts(call, code))
         finally:
-            otel_context.detach(token)
+            _tracer.reset(own)
+            otel_context.detach(parent)
             self._duration.record(
                 time.perf_counter() - started, {Attr.RPC_METHOD.value: method, Attr.RPC_STATUS.value: code}
             )
 
-    @staticmethod
-    def _facts(call: Call, code: str) -> dict[Attr, Plain]:
-        facts: dict[Attr, Plain] = {Attr.RPC_STATUS: code}
-        if call.workload:
-            facts[Attr.WORKLOAD] = call.workload.name
-        if call.caller:
-            facts[Attr.ORGANISATION] = call.caller.organisation
-            facts[Attr.BRAND] = call.caller.brand
-        if call.outcome:
-            facts[Attr.OUTCOME] = call.outcome
-        return facts
+
+def _code(error: BaseException) -> str:
+    if isinstance(error, KitError):
+        return error.code.name
+    if isinstance(error, NotImplementedError):
+        return "UNIMPLEMENTED"
+    return "INTERNAL" if isinstance(error, Exception) else "CANCELLED"
+
+
+def _facts(call: Call, code: str) -> dict[Attr, Plain]:
+    facts: dict[Attr, Plain] = {Attr.RPC_STATUS: code}
+    if call.workload:
+        facts[Attr.WORKLOAD] = call.workload.name
+    if call.caller:
+        facts[Attr.ORGANISATION] = call.caller.organisation
+        facts[Attr.BRAND] = call.caller.brand
+    return facts
 
 
 def decided(outcome: str, reason: str = "", *, degraded: bool = False) -> None:

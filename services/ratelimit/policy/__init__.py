@@ -24,7 +24,7 @@ from services.ratelimit.policy.model import (
     Unit,
 )
 from services.ratelimit.policy.pricing import Prices, money
-from services.ratelimit.policy.verdict import decide, seconds_up
+from services.ratelimit.policy.verdict import decide
 
 __all__ = [
     "CALENDARS",
@@ -55,6 +55,5 @@ __all__ = [
     "local_standing",
     "money",
     "parse_policy",
-    "seconds_up",
     "share_of",
 ]

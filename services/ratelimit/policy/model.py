@@ -124,9 +124,9 @@ class Limit:
         return self.window_seconds * 2_000 + 60_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """All limits of one subject: they share one key in the store."""
+    """All limits of one subject: they share one key in the store. Compared by identity, as it is a key of caches."""
 
     subject: Subject
     limits: tuple[Limit, ...]

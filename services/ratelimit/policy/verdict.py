@@ -24,8 +24,3 @@ def decide(standings: Sequence[Standing]) -> Decision:
         return Decision(Outcome.DENY, Reason.NEVER_FITS, shown)
     budget = any(s.limit.unit is not Unit.REQUESTS for s in failing)
     return Decision(Outcome.THROTTLE, Reason.BUDGET_EXHAUSTED if budget else Reason.RATE_LIMITED, shown, wait)
-
-
-def seconds_up(wait_us: int) -> int:
-    """Whole seconds to wait, rounded up: for headers, where a value that is too small invites a second refusal."""
-    return -(-wait_us // 1_000_000)

@@ -9,13 +9,16 @@ BEFORE = 48
 AFTER = 32
 
 _WORDS: dict[str, str] = {
-    "CREDIT_CARD": r"credit|debit|cards?|visa|master ?card|amex|american express|discover|jcb|diners|maestro|cc|pan|cvv|cvc",
-    "US_SSN": r"ssns?|ss ?#|ss no|social[- ]sec(?:urity)?|social (?:number|no)|soc\.? ?sec|social is|my social|tax ?id|itin",
-    "PHONE_NUMBER": r"(?:tele)?phones?|tel|cell(?:phone|ular)?|mobile|mob|call(?:ed|ing)?|dial|fax|whats ?app|sms|text me|"
-    r"ring|hotline|reach (?:me|us|him|her|them)|contact(?: me| us| number| no)?|(?:my|his|her|your|our) number|number is",
+    "CREDIT_CARD": r"credit|debit|cards?|visa|master ?card|amex|american express|discover|jcb|diners|maestro|"
+    r"cc|pan|cvv|cvc",
+    "US_SSN": r"ssns?|ss ?#|ss no|social[- ]sec(?:urity)?|social (?:number|no|is)|soc\.? ?sec|my social|"
+    r"tax ?id|itin",
+    "PHONE_NUMBER": r"(?:tele)?phones?|tel|cell(?:phone|ular)?|mobile|mob|call(?:ed|ing)?|dial|fax|whats ?app|sms|"
+    r"text me|ring|hotline|reach (?:me|us|him|her|them)|contact(?: me| us| number| no)?|"
+    r"(?:my|his|her|your|our) number|number is",
     "EMAIL_ADDRESS": r"e-?mails?|mail(?:to|box)?|address|contact|write to|inbox",
-    "DATE_TIME": r"dates?|birth(?:day|date)?|born|dob|d\.o\.b|exp(?:iry|ires|iration|\.)?|valid (?:thru|until|till|from)|due|"
-    r"since|until|issued|deadline|on|dated",
+    "DATE_TIME": r"dates?|birth(?:day|date)?|born|dob|d\.o\.b|exp(?:iry|ires|iration|\.)?|"
+    r"valid (?:thru|until|till|from)|due|issued|deadline|dated",
 }
 # Words that say a run of digits is a reference and not a telephone.
 _REFERENCE = (

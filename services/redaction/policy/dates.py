@@ -11,7 +11,7 @@ from services.redaction.policy.model import Finding
 _NUMERIC = re.compile(r"([0-9]{1,4})([/.\-])([0-9]{1,2})\2([0-9]{4}|[0-9]{2}|[0-9])")
 _MONTH_YEAR = re.compile(r"(0?[1-9]|1[0-2])/([0-9]{4}|[0-9]{2})")
 _TIME = re.compile(
-    r"(?:T|[ ])[0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?(?:Z|[+\-][0-2][0-9]:?[0-5][0-9])?(?![0-9])"
+    r"[T ][0-2][0-9]:[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]{1,9})?)?(?:Z|[+\-][0-2][0-9]:?[0-5][0-9])?(?![0-9])"
 )
 # The first letter is spelled in both cases so that the search can skip ahead on it.
 _NAMES = (
@@ -23,8 +23,8 @@ _SEPARATOR = r"(?:\.?,?[ \-/]{1,2}|\.)"
 _YEAR = rf"(?:{_SEPARATOR}(?:of )?([12][0-9]{{3}})(?![0-9])|(?:[\-./]|[ ]?')([0-9]{{2}})(?![0-9:]))?"
 _DAY_FIRST = re.compile(rf"([0-9]{{1,2}})(?:st|nd|rd|th)?(?:[ \-./]{{1,2}})(?:of )?({_NAMES}){_YEAR}")
 _MONTH_FIRST = re.compile(
-    rf"[JjFfMmAaSsOoNnDd](?<![A-Za-z].)(?i:an|un|ul|eb|ar|ay|pr|ug|ep|ct|ov|ec)(?i:[a-z]{{0,6}}){_SEPARATOR}(?:the |of )?"
-    rf"(?:([12][0-9]{{3}})(?![0-9])|([0-9]{{1,2}})(?:st|nd|rd|th)?(?![0-9:]){_YEAR})"
+    rf"[JjFfMmAaSsOoNnDd](?<![A-Za-z].)(?i:an|un|ul|eb|ar|ay|pr|ug|ep|ct|ov|ec)(?i:[a-z]{{0,6}}){_SEPARATOR}"
+    rf"(?:the |of )?(?:([12][0-9]{{3}})(?![0-9])|([0-9]{{1,2}})(?:st|nd|rd|th)?(?![0-9:]){_YEAR})"
 )
 _NAME = re.compile(_NAMES)
 _AMBIGUOUS = frozenset({"may", "mar", "march"})

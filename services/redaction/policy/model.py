@@ -22,7 +22,7 @@ class RulesError(ValueError):
     """The policy data breaks its own rules; the message names the key, never a value of a user."""
 
 
-class DetectionFailed(Exception):  # noqa: N818 - reads as what happened
+class DetectionFailed(Exception):
     """A detector could not finish. Whoever asked must refuse: an unfinished search is not a clean text."""
 
 

@@ -13,16 +13,8 @@ from functools import lru_cache
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Shown as nothing (or nearly so) although their category is not "format".
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0")
-_EXTRA = {
-    "\u2212": "-",
-    "\u02d7": "-",
-    "\u2043": "-",
-    "\u2044": "/",
-    "\u2215": "/",
-    "\u3002": ".",
-    "\uff61": ".",
-    "\u06d4": ".",
-}
+_DASHES = dict.fromkeys("\u2212\u02d7\u2043", "-")
+_EXTRA = _DASHES | dict.fromkeys("\u2044\u2215", "/") | dict.fromkeys("\u3002\uff61\u06d4", ".")
 _LONGEST_FOLD = 4
 
 
@@ -35,7 +27,7 @@ class View:
     length: int
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The stretch of the original behind `start`..`end` of the view, with dropped characters inside and after it."""
+        """The stretch of the original behind a stretch of the view, with what was dropped inside and after it."""
         if self.origins is None:
             return start, end
         first = self.origins[start]
@@ -51,7 +43,7 @@ def view(text: str) -> View:
     if not table:
         return View(text, None, len(text))
     if all(len(folded) == 1 for folded in table.values()):
-        return View(text.translate(str.maketrans(table)), None, len(text))
+        return View(text.translate({ord(ch): folded for ch, folded in table.items()}), None, len(text))
     return _with_origins(text, table)
 
 
@@ -75,7 +67,7 @@ def _with_origins(text: str, table: dict[str, str]) -> View:
 
 @lru_cache(maxsize=16384)
 def _fold(ch: str) -> str:
-    """What one character is read as: "" for invisible ones, ASCII for digits, dashes, spaces and compatibility forms."""
+    """What one character is read as: nothing for invisible ones, ASCII for digits, dashes, spaces, wide forms."""
     if ch in _EXTRA:
         return _EXTRA[ch]
     if ch.isascii():

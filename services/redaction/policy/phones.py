@@ -1,4 +1,4 @@
-"""Telephone numbers by shape (international, North American, trunk zero, area code in brackets), else by their words."""
+"""Telephone numbers by shape (international, North American, trunk zero, area in brackets), else by the words near."""
 
 from __future__ import annotations
 

@@ -53,9 +53,10 @@ class RuleBook:
         return tuple(sorted(rules.entities - self.findable))
 
 
-def parse_rules(data: Mapping[str, object], extra: frozenset[str] = frozenset()) -> RuleBook:
+def parse_rules(document: object, extra: frozenset[str] = frozenset()) -> RuleBook:
     """Check the policy data; `extra` are the entities that further detectors can find."""
     findable = OWN_ENTITIES | extra
+    data = _mapping(document, "policy")
     _only(data, _KEYS, "policy")
     base = Rules(
         entities=_entities(data.get("entities"), findable, "entities"),

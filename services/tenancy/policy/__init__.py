@@ -1,7 +1,7 @@
 """The decision core of tenancy: who may do what in their own organisation. Free of I/O."""
 
 from services.tenancy.policy.cedar import Engine, PolicyInvalidError
-from services.tenancy.policy.decide import authorize, leaves_no_owner, resolve, touches_owner
+from services.tenancy.policy.decide import authorize, leaves_no_owner, locate, resolve, touches_owner
 from services.tenancy.policy.model import (
     OWNER_ROLE,
     Brand,
@@ -32,6 +32,7 @@ __all__ = [
     "authorize",
     "deny",
     "leaves_no_owner",
+    "locate",
     "resolve",
     "touches_owner",
 ]

@@ -47,7 +47,7 @@ class Engine:
     """An immutable, validated policy set."""
 
     def __init__(self, policies: str, schema: str) -> None:
-        """Raises PolicyInvalidError when the text does not parse, does not fit the schema, or lacks the isolation rules."""
+        """Raises PolicyInvalidError when the text does not parse, fit the schema, or forbid what isolation needs."""
         try:
             self._schema = Schema.from_str(schema)
             self._policies = PolicySet.from_str(policies)
@@ -56,7 +56,9 @@ class Engine:
         except ValueError as error:
             raise PolicyInvalidError("policies or schema do not parse") from error
         if not checked.validation_passed:
-            raise PolicyInvalidError("; ".join(error.error for error in checked.errors[:3]) or "policies do not validate")
+            raise PolicyInvalidError(
+                "; ".join(error.error for error in checked.errors[:3]) or "policies do not validate"
+            )
         _check_names(parsed)
         self.version = hashlib.sha256(f"{schema}\0{policies}".encode()).hexdigest()[:32]
         # Keyed by the facts themselves: changed facts are another key, so nothing has to be invalidated.

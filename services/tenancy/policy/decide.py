@@ -68,3 +68,12 @@ def leaves_no_owner(owners: frozenset[str], user: str, after: Member | None) -> 
     """Whether a change would take the last owner who reaches the whole organisation."""
     stays = after is not None and OWNER_ROLE in after.roles and after.all_brands
     return user in owners and not stays and owners == {user}
+
+
+def locate(organisation: str, kind: str, identifier: str, brands: frozenset[str]) -> Resource | None:
+    """The resource, when the caller's own organisation has it; `brands` are those that the store found there."""
+    if kind == "Organisation" and identifier == organisation:
+        return Resource(kind, identifier, organisation)
+    if kind == "Brand" and identifier in brands:
+        return Resource(kind, identifier, organisation)
+    return None

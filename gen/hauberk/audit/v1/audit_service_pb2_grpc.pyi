@@ -59,7 +59,6 @@ class AuditServiceAsyncStub(AuditServiceStub):
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """What happened, why, and a proof that nobody altered it."""
 
-    @_abc_1.abstractmethod
     def Append(
         self,
         request: _audit_service_pb2.AppendRequest,
@@ -67,7 +66,6 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.AppendResponse, _abc.Awaitable[_audit_service_pb2.AppendResponse]]:
         """Appends events; acknowledged means stored."""
 
-    @_abc_1.abstractmethod
     def Query(
         self,
         request: _audit_service_pb2.QueryRequest,
@@ -75,7 +73,6 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.QueryResponse, _abc.Awaitable[_audit_service_pb2.QueryResponse]]:
         """Reads the caller's organisation's trail; the reading is audited."""
 
-    @_abc_1.abstractmethod
     def Verify(
         self,
         request: _audit_service_pb2.VerifyRequest,
@@ -83,7 +80,6 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.VerifyResponse, _abc.Awaitable[_audit_service_pb2.VerifyResponse]]:
         """Verifies the caller's organisation's chain."""
 
-    @_abc_1.abstractmethod
     def Export(
         self,
         request: _audit_service_pb2.ExportRequest,

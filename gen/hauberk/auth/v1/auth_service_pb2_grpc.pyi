@@ -107,7 +107,6 @@ class AuthServiceAsyncStub(AuthServiceStub):
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who is asking: verifies credentials, mints transaction tokens, keeps admissions, revokes."""
 
-    @_abc_1.abstractmethod
     def Authenticate(
         self,
         request: _auth_service_pb2.AuthenticateRequest,
@@ -115,7 +114,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.AuthenticateResponse, _abc.Awaitable[_auth_service_pb2.AuthenticateResponse]]:
         """Verifies a credential and mints a transaction token (60 s). Failed credentials get one uniform answer."""
 
-    @_abc_1.abstractmethod
     def OpenAdmission(
         self,
         request: _auth_service_pb2.OpenAdmissionRequest,
@@ -123,7 +121,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.OpenAdmissionResponse, _abc.Awaitable[_auth_service_pb2.OpenAdmissionResponse]]:
         """Records an admission for a decided request, bound to the workload that asked for it."""
 
-    @_abc_1.abstractmethod
     def Continue(
         self,
         request: _auth_service_pb2.ContinueRequest,
@@ -131,7 +128,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.ContinueResponse, _abc.Awaitable[_auth_service_pb2.ContinueResponse]]:
         """Checks an admission and its epochs again and mints a fresh transaction token of the same transaction."""
 
-    @_abc_1.abstractmethod
     def BootstrapApiKey(
         self,
         request: _auth_service_pb2.BootstrapApiKeyRequest,
@@ -139,7 +135,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.BootstrapApiKeyResponse, _abc.Awaitable[_auth_service_pb2.BootstrapApiKeyResponse]]:
         """Issues an organisation's very first API key; refused once the organisation has any key."""
 
-    @_abc_1.abstractmethod
     def CreateApiKey(
         self,
         request: _auth_service_pb2.CreateApiKeyRequest,
@@ -147,7 +142,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_auth_service_pb2.CreateApiKeyResponse]]:
         """Creates an API key; the key itself is shown once, here."""
 
-    @_abc_1.abstractmethod
     def RotateApiKey(
         self,
         request: _auth_service_pb2.RotateApiKeyRequest,
@@ -155,7 +149,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.RotateApiKeyResponse, _abc.Awaitable[_auth_service_pb2.RotateApiKeyResponse]]:
         """Replaces an API key; the old one stays good for the grace period."""
 
-    @_abc_1.abstractmethod
     def RevokeApiKey(
         self,
         request: _auth_service_pb2.RevokeApiKeyRequest,
@@ -163,7 +156,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.RevokeApiKeyResponse, _abc.Awaitable[_auth_service_pb2.RevokeApiKeyResponse]]:
         """Revokes an API key at once."""
 
-    @_abc_1.abstractmethod
     def ListApiKeys(
         self,
         request: _auth_service_pb2.ListApiKeysRequest,
@@ -171,7 +163,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.ListApiKeysResponse, _abc.Awaitable[_auth_service_pb2.ListApiKeysResponse]]:
         """Lists the organisation's API keys, never their secrets."""
 
-    @_abc_1.abstractmethod
     def CreateSession(
         self,
         request: _auth_service_pb2.CreateSessionRequest,
@@ -179,7 +170,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.CreateSessionResponse, _abc.Awaitable[_auth_service_pb2.CreateSessionResponse]]:
         """Opens a session for the authenticated user."""
 
-    @_abc_1.abstractmethod
     def RevokeSession(
         self,
         request: _auth_service_pb2.RevokeSessionRequest,
@@ -187,7 +177,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.RevokeSessionResponse, _abc.Awaitable[_auth_service_pb2.RevokeSessionResponse]]:
         """Ends a session."""
 
-    @_abc_1.abstractmethod
     def VerifyChallenge(
         self,
         request: _auth_service_pb2.VerifyChallengeRequest,
@@ -195,7 +184,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.VerifyChallengeResponse, _abc.Awaitable[_auth_service_pb2.VerifyChallengeResponse]]:
         """Verifies a bot challenge with its provider."""
 
-    @_abc_1.abstractmethod
     def ResolveOrigin(
         self,
         request: _auth_service_pb2.ResolveOriginRequest,
@@ -203,7 +191,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.ResolveOriginResponse, _abc.Awaitable[_auth_service_pb2.ResolveOriginResponse]]:
         """The browser policy for an origin of a brand: CORS answer, CSP with nonce, security headers."""
 
-    @_abc_1.abstractmethod
     def RevokeSubject(
         self,
         request: _auth_service_pb2.RevokeSubjectRequest,
@@ -211,7 +198,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.RevokeSubjectResponse, _abc.Awaitable[_auth_service_pb2.RevokeSubjectResponse]]:
         """Revokes everything issued so far to a user, brand or the whole organisation, by raising its epoch."""
 
-    @_abc_1.abstractmethod
     def WatchRevocations(
         self,
         request: _auth_service_pb2.WatchRevocationsRequest,
@@ -219,7 +205,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_auth_service_pb2.WatchRevocationsResponse], _abc.AsyncIterator[_auth_service_pb2.WatchRevocationsResponse]]:
         """The feed of revocations with a heartbeat."""
 
-    @_abc_1.abstractmethod
     def RevocationStatus(
         self,
         request: _auth_service_pb2.RevocationStatusRequest,
@@ -227,7 +212,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.RevocationStatusResponse, _abc.Awaitable[_auth_service_pb2.RevocationStatusResponse]]:
         """How far each process has applied the feed."""
 
-    @_abc_1.abstractmethod
     def GetJwks(
         self,
         request: _auth_service_pb2.GetJwksRequest,

@@ -59,7 +59,6 @@ class ContextTokenServiceAsyncStub(ContextTokenServiceStub):
 class ContextTokenServiceServicer(metaclass=_abc_1.ABCMeta):
     """Moves context between the brands of one organisation without exposing it."""
 
-    @_abc_1.abstractmethod
     def Issue(
         self,
         request: _context_token_service_pb2.IssueRequest,
@@ -67,7 +66,6 @@ class ContextTokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_context_token_service_pb2.IssueResponse, _abc.Awaitable[_context_token_service_pb2.IssueResponse]]:
         """Issues a signed context token for one target brand."""
 
-    @_abc_1.abstractmethod
     def Redeem(
         self,
         request: _context_token_service_pb2.RedeemRequest,
@@ -75,7 +73,6 @@ class ContextTokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_context_token_service_pb2.RedeemResponse, _abc.Awaitable[_context_token_service_pb2.RedeemResponse]]:
         """Redeems a context token at its target brand."""
 
-    @_abc_1.abstractmethod
     def Revoke(
         self,
         request: _context_token_service_pb2.RevokeRequest,
@@ -83,7 +80,6 @@ class ContextTokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_context_token_service_pb2.RevokeResponse, _abc.Awaitable[_context_token_service_pb2.RevokeResponse]]:
         """Revokes a context token."""
 
-    @_abc_1.abstractmethod
     def GetJwks(
         self,
         request: _context_token_service_pb2.GetJwksRequest,

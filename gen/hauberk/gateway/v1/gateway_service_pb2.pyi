@@ -98,7 +98,6 @@ class AdmitRequest(_message.Message):
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
     USER_AGENT_FIELD_NUMBER: _builtins.int
     CHALLENGE_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     """Brand asked for; selects among proven memberships. Empty = the credential's own."""
     conversation: _builtins.str
@@ -106,11 +105,9 @@ class AdmitRequest(_message.Message):
     origin: _builtins.str
     """Browser origin (scheme, host, port); empty for machine traffic."""
     client_address: _builtins.str
-    """Address of the end client; empty = unknown, then the address stage is charged to the calling workload."""
+    """Address of the end client; empty = none known (machine traffic), then the address stage has nothing to count."""
     user_agent: _builtins.str
     """User agent of the end client."""
-    request_id: _builtins.str
-    """Idempotency key; empty = none."""
     @_builtins.property
     def credential(self) -> _auth_service_pb2.Credential:
         """What the user presents."""
@@ -139,11 +136,10 @@ class AdmitRequest(_message.Message):
         client_address: _builtins.str = ...,
         user_agent: _builtins.str = ...,
         challenge: _auth_service_pb2.ChallengeResponse | None = ...,
-        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "credential", b"credential", "estimate", b"estimate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "conversation", b"conversation", "credential", b"credential", "estimate", b"estimate", "messages", b"messages", "origin", b"origin", "request_id", b"request_id", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "conversation", b"conversation", "credential", b"credential", "estimate", b"estimate", "messages", b"messages", "origin", b"origin", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -59,7 +59,6 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
 class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """Composes the services into one defence-in-depth chain. It holds no signing key and no business rule."""
 
-    @_abc_1.abstractmethod
     def Admit(
         self,
         request: _gateway_service_pb2.AdmitRequest,
@@ -67,7 +66,6 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_gateway_service_pb2.AdmitResponse, _abc.Awaitable[_gateway_service_pb2.AdmitResponse]]:
         """Decides whether a request may reach the model, and with which words."""
 
-    @_abc_1.abstractmethod
     def Complete(
         self,
         request: _gateway_service_pb2.CompleteRequest,
@@ -75,7 +73,6 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_gateway_service_pb2.CompleteResponse, _abc.Awaitable[_gateway_service_pb2.CompleteResponse]]:
         """Inspects the model's answer, restores the caller's own values, settles the reservation."""
 
-    @_abc_1.abstractmethod
     def CompleteStream(
         self,
         request_iterator: _MaybeAsyncIterator[_gateway_service_pb2.CompleteStreamRequest],
@@ -83,7 +80,6 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_gateway_service_pb2.CompleteStreamResponse], _abc.AsyncIterator[_gateway_service_pb2.CompleteStreamResponse]]:
         """Complete, chunk by chunk."""
 
-    @_abc_1.abstractmethod
     def AuthorizeToolCall(
         self,
         request: _gateway_service_pb2.AuthorizeToolCallRequest,

@@ -63,7 +63,6 @@ class GuardrailServiceAsyncStub(GuardrailServiceStub):
 class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the AI can be tricked into: inspects what goes in, what comes out, and the tool calls a model writes."""
 
-    @_abc_1.abstractmethod
     def InspectInput(
         self,
         request: _guardrail_service_pb2.InspectInputRequest,
@@ -71,7 +70,6 @@ class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_guardrail_service_pb2.InspectInputResponse, _abc.Awaitable[_guardrail_service_pb2.InspectInputResponse]]:
         """Looks for injection, jailbreak and hidden text, by source of each part."""
 
-    @_abc_1.abstractmethod
     def InspectOutput(
         self,
         request: _guardrail_service_pb2.InspectOutputRequest,
@@ -79,7 +77,6 @@ class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_guardrail_service_pb2.InspectOutputResponse, _abc.Awaitable[_guardrail_service_pb2.InspectOutputResponse]]:
         """Looks for canaries, leaked data and exfiltration in a model's answer."""
 
-    @_abc_1.abstractmethod
     def CheckToolCall(
         self,
         request: _guardrail_service_pb2.CheckToolCallRequest,
@@ -87,7 +84,6 @@ class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_guardrail_service_pb2.CheckToolCallResponse, _abc.Awaitable[_guardrail_service_pb2.CheckToolCallResponse]]:
         """Checks a tool call against the tool's registered definition."""
 
-    @_abc_1.abstractmethod
     def PutTool(
         self,
         request: _guardrail_service_pb2.PutToolRequest,
@@ -95,7 +91,6 @@ class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_guardrail_service_pb2.PutToolResponse, _abc.Awaitable[_guardrail_service_pb2.PutToolResponse]]:
         """Registers a tool."""
 
-    @_abc_1.abstractmethod
     def ListTools(
         self,
         request: _guardrail_service_pb2.ListToolsRequest,

@@ -79,7 +79,6 @@ class RateLimitServiceAsyncStub(RateLimitServiceStub):
 class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     """How much: rate limits, token and money budgets, decided all-or-nothing in one round trip."""
 
-    @_abc_1.abstractmethod
     def DecideAddress(
         self,
         request: _ratelimit_service_pb2.DecideAddressRequest,
@@ -87,7 +86,6 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.DecideAddressResponse, _abc.Awaitable[_ratelimit_service_pb2.DecideAddressResponse]]:
         """The limit of a client address, in its own partition, before any credential is looked at."""
 
-    @_abc_1.abstractmethod
     def Decide(
         self,
         request: _ratelimit_service_pb2.DecideRequest,
@@ -95,7 +93,6 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.DecideResponse, _abc.Awaitable[_ratelimit_service_pb2.DecideResponse]]:
         """All limits and budgets of the proven caller at once."""
 
-    @_abc_1.abstractmethod
     def Commit(
         self,
         request: _ratelimit_service_pb2.CommitRequest,
@@ -103,7 +100,6 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.CommitResponse, _abc.Awaitable[_ratelimit_service_pb2.CommitResponse]]:
         """Settles a reservation at what was really used; idempotent."""
 
-    @_abc_1.abstractmethod
     def Release(
         self,
         request: _ratelimit_service_pb2.ReleaseRequest,
@@ -111,7 +107,6 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.ReleaseResponse, _abc.Awaitable[_ratelimit_service_pb2.ReleaseResponse]]:
         """Gives a reservation back; idempotent. The request itself stays charged when asked."""
 
-    @_abc_1.abstractmethod
     def Extend(
         self,
         request: _ratelimit_service_pb2.ExtendRequest,
@@ -119,7 +114,6 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.ExtendResponse, _abc.Awaitable[_ratelimit_service_pb2.ExtendResponse]]:
         """Adds to a live reservation and renews its life."""
 
-    @_abc_1.abstractmethod
     def Signal(
         self,
         request: _ratelimit_service_pb2.SignalRequest,
@@ -127,7 +121,6 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.SignalResponse, _abc.Awaitable[_ratelimit_service_pb2.SignalResponse]]:
         """Reports abuse of a subject, for penalties."""
 
-    @_abc_1.abstractmethod
     def Inspect(
         self,
         request: _ratelimit_service_pb2.InspectRequest,
@@ -135,7 +128,6 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.InspectResponse, _abc.Awaitable[_ratelimit_service_pb2.InspectResponse]]:
         """Every limit of the caller with what is left; takes nothing."""
 
-    @_abc_1.abstractmethod
     def Grant(
         self,
         request: _ratelimit_service_pb2.GrantRequest,
@@ -143,7 +135,6 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.GrantResponse, _abc.Awaitable[_ratelimit_service_pb2.GrantResponse]]:
         """Raises a limit for a while."""
 
-    @_abc_1.abstractmethod
     def Reset(
         self,
         request: _ratelimit_service_pb2.ResetRequest,

@@ -67,7 +67,6 @@ class RedactionServiceAsyncStub(RedactionServiceStub):
 class RedactionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Personal data out, placeholders in, and back to its owner only."""
 
-    @_abc_1.abstractmethod
     def Detect(
         self,
         request: _redaction_service_pb2.DetectRequest,
@@ -75,7 +74,6 @@ class RedactionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_redaction_service_pb2.DetectResponse, _abc.Awaitable[_redaction_service_pb2.DetectResponse]]:
         """Finds personal data; keeps nothing."""
 
-    @_abc_1.abstractmethod
     def Redact(
         self,
         request: _redaction_service_pb2.RedactRequest,
@@ -83,7 +81,6 @@ class RedactionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_redaction_service_pb2.RedactResponse, _abc.Awaitable[_redaction_service_pb2.RedactResponse]]:
         """Replaces personal data by placeholders and seals the mapping for the conversation."""
 
-    @_abc_1.abstractmethod
     def RedactBatch(
         self,
         request: _redaction_service_pb2.RedactBatchRequest,
@@ -91,7 +88,6 @@ class RedactionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_redaction_service_pb2.RedactBatchResponse, _abc.Awaitable[_redaction_service_pb2.RedactBatchResponse]]:
         """Many conversations at once, each with the result of a single Redact."""
 
-    @_abc_1.abstractmethod
     def Restore(
         self,
         request: _redaction_service_pb2.RestoreRequest,
@@ -99,7 +95,6 @@ class RedactionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_redaction_service_pb2.RestoreResponse, _abc.Awaitable[_redaction_service_pb2.RestoreResponse]]:
         """Puts the values back where a placeholder of this organisation and conversation stands."""
 
-    @_abc_1.abstractmethod
     def RestoreStream(
         self,
         request_iterator: _MaybeAsyncIterator[_redaction_service_pb2.RestoreStreamRequest],
@@ -107,7 +102,6 @@ class RedactionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_redaction_service_pb2.RestoreStreamResponse], _abc.AsyncIterator[_redaction_service_pb2.RestoreStreamResponse]]:
         """Restore chunk by chunk; holds back only a possible beginning of a placeholder."""
 
-    @_abc_1.abstractmethod
     def EndConversation(
         self,
         request: _redaction_service_pb2.EndConversationRequest,

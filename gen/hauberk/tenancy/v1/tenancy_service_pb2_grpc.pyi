@@ -119,7 +119,6 @@ class TenancyServiceAsyncStub(TenancyServiceStub):
 class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     """What they may do, and with what: organisations, brands, members, permissions (Cedar), retrieval, conversations."""
 
-    @_abc_1.abstractmethod
     def Authorize(
         self,
         request: _tenancy_service_pb2.AuthorizeRequest,
@@ -127,7 +126,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.AuthorizeResponse, _abc.Awaitable[_tenancy_service_pb2.AuthorizeResponse]]:
         """May the proven caller do this action on this resource?"""
 
-    @_abc_1.abstractmethod
     def AuthorizeBatch(
         self,
         request: _tenancy_service_pb2.AuthorizeBatchRequest,
@@ -135,7 +133,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.AuthorizeBatchResponse, _abc.Awaitable[_tenancy_service_pb2.AuthorizeBatchResponse]]:
         """Many questions of one caller at once."""
 
-    @_abc_1.abstractmethod
     def ResolvePrincipal(
         self,
         request: _tenancy_service_pb2.ResolvePrincipalRequest,
@@ -143,7 +140,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.ResolvePrincipalResponse, _abc.Awaitable[_tenancy_service_pb2.ResolvePrincipalResponse]]:
         """Membership, plan and brand facts that auth puts into the transaction token."""
 
-    @_abc_1.abstractmethod
     def PlanRetrieval(
         self,
         request: _tenancy_service_pb2.PlanRetrievalRequest,
@@ -151,7 +147,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.PlanRetrievalResponse, _abc.Awaitable[_tenancy_service_pb2.PlanRetrievalResponse]]:
         """The filter under which the caller's own store must be read."""
 
-    @_abc_1.abstractmethod
     def PutDocument(
         self,
         request: _tenancy_service_pb2.PutDocumentRequest,
@@ -159,7 +154,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.PutDocumentResponse, _abc.Awaitable[_tenancy_service_pb2.PutDocumentResponse]]:
         """Stores a document of the organisation's knowledge."""
 
-    @_abc_1.abstractmethod
     def SearchKnowledge(
         self,
         request: _tenancy_service_pb2.SearchKnowledgeRequest,
@@ -167,7 +161,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.SearchKnowledgeResponse, _abc.Awaitable[_tenancy_service_pb2.SearchKnowledgeResponse]]:
         """Searches the organisation's knowledge."""
 
-    @_abc_1.abstractmethod
     def AssembleContext(
         self,
         request: _tenancy_service_pb2.AssembleContextRequest,
@@ -175,7 +168,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.AssembleContextResponse, _abc.Awaitable[_tenancy_service_pb2.AssembleContextResponse]]:
         """Search, permission, source labels and token budget in one."""
 
-    @_abc_1.abstractmethod
     def AppendTurn(
         self,
         request: _tenancy_service_pb2.AppendTurnRequest,
@@ -183,7 +175,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.AppendTurnResponse, _abc.Awaitable[_tenancy_service_pb2.AppendTurnResponse]]:
         """Appends a sealed turn to a conversation."""
 
-    @_abc_1.abstractmethod
     def ListTurns(
         self,
         request: _tenancy_service_pb2.ListTurnsRequest,
@@ -191,7 +182,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.ListTurnsResponse, _abc.Awaitable[_tenancy_service_pb2.ListTurnsResponse]]:
         """Lists the turns that prove unaltered."""
 
-    @_abc_1.abstractmethod
     def ForgetConversation(
         self,
         request: _tenancy_service_pb2.ForgetConversationRequest,
@@ -199,7 +189,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.ForgetConversationResponse, _abc.Awaitable[_tenancy_service_pb2.ForgetConversationResponse]]:
         """Forgets a conversation."""
 
-    @_abc_1.abstractmethod
     def PutResources(
         self,
         request: _tenancy_service_pb2.PutResourcesRequest,
@@ -207,7 +196,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.PutResourcesResponse, _abc.Awaitable[_tenancy_service_pb2.PutResourcesResponse]]:
         """Registers resources and their owners."""
 
-    @_abc_1.abstractmethod
     def CreateOrganisation(
         self,
         request: _tenancy_service_pb2.CreateOrganisationRequest,
@@ -215,7 +203,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.CreateOrganisationResponse, _abc.Awaitable[_tenancy_service_pb2.CreateOrganisationResponse]]:
         """Creates an organisation with its first brand and its first administrator."""
 
-    @_abc_1.abstractmethod
     def GetOrganisation(
         self,
         request: _tenancy_service_pb2.GetOrganisationRequest,
@@ -223,7 +210,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.GetOrganisationResponse, _abc.Awaitable[_tenancy_service_pb2.GetOrganisationResponse]]:
         """An organisation's lifecycle facts."""
 
-    @_abc_1.abstractmethod
     def UpdateOrganisation(
         self,
         request: _tenancy_service_pb2.UpdateOrganisationRequest,
@@ -231,7 +217,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.UpdateOrganisationResponse, _abc.Awaitable[_tenancy_service_pb2.UpdateOrganisationResponse]]:
         """Changes plan or status of an organisation."""
 
-    @_abc_1.abstractmethod
     def PutBrand(
         self,
         request: _tenancy_service_pb2.PutBrandRequest,
@@ -239,7 +224,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.PutBrandResponse, _abc.Awaitable[_tenancy_service_pb2.PutBrandResponse]]:
         """Creates or changes a brand of the caller's organisation."""
 
-    @_abc_1.abstractmethod
     def ListBrands(
         self,
         request: _tenancy_service_pb2.ListBrandsRequest,
@@ -247,7 +231,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.ListBrandsResponse, _abc.Awaitable[_tenancy_service_pb2.ListBrandsResponse]]:
         """Lists the brands of the caller's organisation."""
 
-    @_abc_1.abstractmethod
     def PutMember(
         self,
         request: _tenancy_service_pb2.PutMemberRequest,
@@ -255,7 +238,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.PutMemberResponse, _abc.Awaitable[_tenancy_service_pb2.PutMemberResponse]]:
         """Adds a member or sets a member's roles."""
 
-    @_abc_1.abstractmethod
     def RemoveMember(
         self,
         request: _tenancy_service_pb2.RemoveMemberRequest,
@@ -263,7 +245,6 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_tenancy_service_pb2.RemoveMemberResponse, _abc.Awaitable[_tenancy_service_pb2.RemoveMemberResponse]]:
         """Removes a member."""
 
-    @_abc_1.abstractmethod
     def ListMembers(
         self,
         request: _tenancy_service_pb2.ListMembersRequest,

@@ -8,6 +8,7 @@ local TAKE, PEEK, RESERVE = 1, 2, 3
 local mode, remember = tonumber(ARGV[1]), ARGV[2] == '1'
 local cost = {tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])}
 local calendars = cjson.decode(ARGV[14])
+local free = ARGV[11] == '0' and ARGV[12] == '0'
 local replayed, expires = 0, 0
 
 if remember then
@@ -43,8 +44,9 @@ for g, group in ipairs(cjson.decode(ARGV[13])) do
     l.fits, l.wait = 1, 0
     if replayed == 0 then
       local need = cost[l.unit]
-      -- A reservation that states no amount still needs room: an exhausted budget must not be entered.
-      if mode == RESERVE then
+      -- A reservation that states no amount still needs room: an exhausted budget must not be entered. What is
+      -- free by its price needs no money at all.
+      if mode == RESERVE and not (free and l.unit == MONEY) then
         need = max(need, 1)
       end
       if need > 0 then

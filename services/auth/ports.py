@@ -1,0 +1,162 @@
+"""What auth needs from outside, and how each of them fails.
+
+Common to all: "cannot be reached" is `services.kit.errors.Unavailable`, never an empty answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.auth.policy.admissions import Admission
+from services.auth.policy.api_keys import KeyRecord
+from services.auth.policy.epochs import Mark
+from services.auth.policy.identity import Membership
+from services.kit.postgres import Proven
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The keyed digest of an API key, and the version of the pepper that made it."""
+
+    pepper: str
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key to be kept: its record and its digest."""
+
+    record: KeyRecord
+    digest: Digest
+    created_by: str
+
+
+class KeyStore(Protocol):
+    """API keys. Everything but `by_digest` sees only the organisation that `proof` proves."""
+
+    async def by_digest(self, digests: Sequence[bytes]) -> KeyRecord | None:
+        """The key with one of these digests, in one round trip; None when there is none. Raises Unavailable."""
+        ...
+
+    async def add_first(self, proof: Proven, new: NewKey) -> KeyRecord | None:
+        """Keeps the organisation's first key; None when it ever had one. Raises Unavailable."""
+        ...
+
+    async def add(self, proof: Proven, new: NewKey) -> KeyRecord:
+        """Keeps a key. Raises Unavailable."""
+        ...
+
+    async def find(self, proof: Proven, key_id: str) -> KeyRecord | None:
+        """One key; None for unknown and foreign alike. Raises Unavailable."""
+        ...
+
+    async def replace(self, proof: Proven, old: KeyRecord, grace_until: float, new: NewKey, cut: bool) -> KeyRecord | None:
+        """Keeps the new key and ends the old one at `grace_until`; with `cut` its epoch rises too.
+
+        None when the old one changed meanwhile. Raises Unavailable.
+        """
+        ...
+
+    async def revoke(self, proof: Proven, key_id: str) -> KeyRecord | None:
+        """Revokes and raises its epoch, once; a revoked key stays as it is. None for unknown and foreign. Raises Unavailable."""
+        ...
+
+    async def page(self, proof: Proven, after: tuple[float, str] | None, size: int) -> list[KeyRecord]:
+        """Keys in order of creation. Raises Unavailable."""
+        ...
+
+
+class EpochLedger(Protocol):
+    """The epochs as committed."""
+
+    async def read(self, proof: Proven, names: Sequence[str]) -> dict[str, Mark]:
+        """One mark for every name asked; a name without a row has never risen. Raises Unavailable."""
+        ...
+
+    async def rise(self, proof: Proven, organisation: str, name: str) -> Mark:
+        """Commits the next epoch. Raises Unavailable."""
+        ...
+
+
+class EpochMirror(Protocol):
+    """The epochs as read on every call: a mirror of the ledger that may be empty, but is never behind.
+
+    A name under change, and every name after the server was restarted, reads as None.
+    """
+
+    async def read(self, organisation: str, names: Sequence[str]) -> list[Mark | None]:
+        """What is known, in the order asked. Raises Unavailable."""
+        ...
+
+    async def fill(self, organisation: str, marks: Mapping[str, Mark]) -> None:
+        """Takes over what the ledger said; never lowers an epoch. Raises Unavailable."""
+        ...
+
+    async def withhold(self, organisation: str, name: str) -> None:
+        """Forgets a name until `publish`, or for a minute: to be called before the ledger changes. Raises Unavailable."""
+        ...
+
+    async def publish(self, organisation: str, name: str, mark: Mark) -> None:
+        """Ends `withhold`. Raises Unavailable; the name then stays withheld, which is safe."""
+        ...
+
+
+class AdmissionStore(Protocol):
+    """Admissions, known by the digest of their handle."""
+
+    async def put(self, digest: str, admission: Admission, seconds: float) -> None:
+        """Keeps one for a while. Raises Unavailable."""
+        ...
+
+    async def get(self, digest: str) -> Admission | None:
+        """None for unknown, expired and tampered ones. Raises Unavailable."""
+        ...
+
+
+class Directory(Protocol):
+    """What tenancy knows."""
+
+    async def resolve(self, organisation: str, subject: str, brand: str) -> Membership:
+        """The membership; an empty brand lets tenancy choose. Raises Unavailable."""
+        ...
+
+
+class IssuerKeys(Protocol):
+    """The public keys of one issuer."""
+
+    async def find(self, kid: str) -> Any | None:
+        """The key; None when the issuer has none of this name.
+
+        Raises Unavailable when that cannot be said: nothing was ever loaded, or the last try to load failed.
+        """
+        ...
+
+
+class Signer(Protocol):
+    """Signs transaction tokens and proofs of an organisation; holds the keys, never fails once made."""
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """A compact JWS with the type of transaction tokens."""
+        ...
+
+    def prove(self, organisation: str, expires_at: float) -> str:
+        """The proof that PostgreSQL checks."""
+        ...
+
+    def jwks(self) -> str:
+        """The public keys, every version, as JSON."""
+        ...
+
+
+class Pepper(Protocol):
+    """The secret that digests of API keys are made with; never fails."""
+
+    def digest(self, key: str) -> Digest:
+        """With the active version."""
+        ...
+
+    def all_digests(self, key: str) -> tuple[bytes, ...]:
+        """With every version, the active one first."""
+        ...

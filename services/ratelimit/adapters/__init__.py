@@ -1,0 +1,1 @@
+"""Adapters of the rate-limit service: Redis scripts, the local share, the policy file."""

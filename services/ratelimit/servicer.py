@@ -1,0 +1,166 @@
+"""Translates between the contract and the limiter; decides nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from hauberk.common.v1 import decision_pb2 as common
+from hauberk.ratelimit.v1 import ratelimit_service_pb2 as pb
+from hauberk.ratelimit.v1 import ratelimit_service_pb2_grpc as pb_grpc
+
+from services.kit.caller import Caller, current_caller, current_workload
+from services.ratelimit.limiter import Limiter, Request
+from services.ratelimit.policy import Decision, Identity, Mode, Outcome, Reason, Standing, Unit
+from services.ratelimit.ports import Reservation, Settled, Use
+
+_OUTCOMES = {
+    Outcome.ALLOW: common.OUTCOME_ALLOW,
+    Outcome.DENY: common.OUTCOME_DENY,
+    Outcome.CHALLENGE: common.OUTCOME_CHALLENGE,
+    Outcome.THROTTLE: common.OUTCOME_THROTTLE,
+}
+_REASONS = {
+    Reason.NONE: common.REASON_NONE,
+    Reason.RATE_LIMITED: common.REASON_RATE_LIMITED,
+    Reason.BUDGET_EXHAUSTED: common.REASON_BUDGET_EXHAUSTED,
+    Reason.NEVER_FITS: common.REASON_NEVER_FITS,
+    Reason.ADDRESS_OVER_LIMIT: common.REASON_ADDRESS_OVER_LIMIT,
+    Reason.UNKNOWN_MODEL: common.REASON_UNKNOWN_MODEL,
+}
+_UNITS = {
+    Unit.REQUESTS: pb.UNIT_REQUESTS,
+    Unit.TOKENS: pb.UNIT_TOKENS,
+    Unit.MICRO_USD: pb.UNIT_MICRO_USD,
+}
+_SETTLEMENTS = {
+    Settled.UNKNOWN: pb.SETTLEMENT_NOT_FOUND,
+    Settled.APPLIED: pb.SETTLEMENT_APPLIED,
+    Settled.ALREADY: pb.SETTLEMENT_ALREADY,
+    Settled.EXPIRED: pb.SETTLEMENT_EXPIRED,
+}
+
+
+class RateLimitServicer(pb_grpc.RateLimitServiceServicer):
+    """Serves decisions and settlements. Signal, Grant and Reset are not served by this version."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
+
+    async def DecideAddress(self, request: pb.DecideAddressRequest, _context: Any) -> pb.DecideAddressResponse:
+        """Counts one request of a client address."""
+        decision = await self._limiter.decide_address(request.client_address)
+        return pb.DecideAddressResponse(
+            outcome=_OUTCOMES[decision.outcome],
+            reason=_REASONS[decision.reason],
+            retry_after=_wait(decision.retry_after_us),
+            degraded=decision.degraded,
+            policy_version=self._limiter.version,
+        )
+
+    async def Decide(self, request: pb.DecideRequest, _context: Any) -> pb.DecideResponse:
+        """All limits and budgets of the proven caller at once."""
+        cost = request.cost
+        mode = Mode(request.mode)
+        wanted = Request(
+            mode=mode,
+            id=request.request_id,
+            requests=cost.requests,
+            input_tokens=cost.input_tokens,
+            output_tokens=cost.output_tokens,
+            model=cost.model,
+            hold_us=_micros(request.hold_ttl),
+        )
+        decision = await self._limiter.decide(_identity(current_caller()), current_workload().name, wanted)
+        reserved = mode is Mode.RESERVE and decision.outcome is Outcome.ALLOW and decision.expires_us > 0
+        return pb.DecideResponse(
+            outcome=_OUTCOMES[decision.outcome],
+            reason=_REASONS[decision.reason],
+            limits=_statuses(decision),
+            retry_after=_wait(decision.retry_after_us),
+            reservation=request.request_id if reserved else "",
+            reservation_expires_at=_instant(decision.expires_us) if reserved else None,
+            degraded=decision.degraded,
+            policy_version=self._limiter.version,
+            micro_usd=decision.micro_usd,
+        )
+
+    async def Commit(self, request: pb.CommitRequest, _context: Any) -> pb.CommitResponse:
+        """Settles a reservation at what was used."""
+        reservation = _reservation(request.reservation)
+        settled, micro_usd = await self._limiter.commit(reservation, _use(request.used), request.used.model)
+        return pb.CommitResponse(settlement=_SETTLEMENTS[settled], micro_usd=micro_usd)
+
+    async def Release(self, request: pb.ReleaseRequest, _context: Any) -> pb.ReleaseResponse:
+        """Gives a reservation back."""
+        reservation = _reservation(request.reservation)
+        settled = await self._limiter.release(reservation, keep_requests=request.keep_requests)
+        return pb.ReleaseResponse(settlement=_SETTLEMENTS[settled])
+
+    async def Extend(self, request: pb.ExtendRequest, _context: Any) -> pb.ExtendResponse:
+        """Adds to a live reservation and renews its life."""
+        identity = _identity(current_caller())
+        reservation = _reservation(request.reservation)
+        more = _use(request.more)
+        hold_us = _micros(request.hold_ttl)
+        decision = await self._limiter.extend(identity, reservation, more, request.more.model, hold_us)
+        return pb.ExtendResponse(
+            outcome=_OUTCOMES[decision.outcome],
+            reason=_REASONS[decision.reason],
+            limits=_statuses(decision),
+            reservation_expires_at=_instant(decision.expires_us),
+        )
+
+    async def Inspect(self, _request: pb.InspectRequest, _context: Any) -> pb.InspectResponse:
+        """Every limit of the caller with what is left."""
+        decision = await self._limiter.inspect(_identity(current_caller()))
+        return pb.InspectResponse(limits=_statuses(decision), policy_version=self._limiter.version)
+
+
+def _identity(caller: Caller) -> Identity:
+    return Identity(caller.organisation, caller.plan, caller.credential_id, caller.subject, caller.brand)
+
+
+def _reservation(reservation: str) -> Reservation:
+    return Reservation(current_caller().organisation, reservation, current_workload().name)
+
+
+def _use(cost: pb.Cost) -> Use:
+    return Use(cost.requests, cost.input_tokens, cost.output_tokens, None)
+
+
+def _statuses(decision: Decision) -> list[pb.LimitStatus]:
+    return [_status(standing, decision.now_us) for standing in decision.standings]
+
+
+def _status(standing: Standing, now_us: int) -> pb.LimitStatus:
+    refused = common.OUTCOME_DENY if standing.never else common.OUTCOME_THROTTLE
+    waits = not standing.fits and not standing.never
+    return pb.LimitStatus(
+        id=standing.limit.id,
+        unit=_UNITS[standing.limit.unit],
+        limit=standing.limit.limit,
+        remaining=standing.remaining,
+        resets_at=_instant(now_us + standing.reset_us) if now_us else None,
+        outcome=common.OUTCOME_ALLOW if standing.fits else refused,
+        retry_after=_wait(standing.wait_us) if waits else None,
+        observed=standing.limit.observe,
+        degraded=standing.degraded,
+    )
+
+
+def _wait(micros: int | None) -> Duration | None:
+    if micros is None:
+        return None
+    seconds, rest = divmod(micros, 1_000_000)
+    return Duration(seconds=seconds, nanos=rest * 1000)
+
+
+def _instant(micros: int) -> Timestamp:
+    seconds, rest = divmod(micros, 1_000_000)
+    return Timestamp(seconds=seconds, nanos=rest * 1000)
+
+
+def _micros(duration: Duration) -> int:
+    return duration.seconds * 1_000_000 + duration.nanos // 1000

@@ -1,0 +1,1 @@
+"""What the service uses: Presidio's recognizers, Redis, sealing, a thread pool."""

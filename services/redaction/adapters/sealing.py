@@ -1,0 +1,94 @@
+"""Sealing of values: keys by organisation and conversation, AES-256-GCM bound to the exact place of a value."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from services.kit.keys import VersionedSecret
+from services.redaction.policy.placeholders import Slot
+from services.redaction.ports import Kept, MappingTampered, Scope
+
+_LABEL = b"hauberk redaction mapping 1"
+_NONCE = 12
+_INDEX = 16
+_REMEMBERED = 4096
+
+
+@dataclass(frozen=True)
+class ConversationKeys:
+    """Keys of one conversation under one version of the key-encryption key."""
+
+    cipher: AESGCM = field(repr=False)
+    index: bytes = field(repr=False)
+
+
+class Sealer:
+    """Seals and opens values; what it returns tells nothing to whoever does not hold the key-encryption key."""
+
+    def __init__(self, versions: Sequence[VersionedSecret]) -> None:
+        self._active = versions[0].kid
+        self._secrets = {version.kid: version.value for version in versions}
+        self._keys: OrderedDict[tuple[str, Scope], ConversationKeys] = OrderedDict()
+
+    def index(self, scope: Scope, workload: str, entity: str, value: str) -> bytes:
+        """What tells equal values of a conversation from others, without telling the value."""
+        message = "\0".join((entity, workload, value)).encode()
+        return hmac.digest(self._of(self._active, scope).index, message, "sha256")[:_INDEX]
+
+    def seal(self, scope: Scope, slot: Slot, kept: Kept) -> bytes:
+        """The sealed record of one slot."""
+        nonce = os.urandom(_NONCE)
+        plain = f"{kept.redacted_by}\0{kept.text}".encode()
+        sealed = self._of(self._active, scope).cipher.encrypt(nonce, plain, _bound_to(scope, slot))
+        kid = self._active.encode()
+        return bytes((len(kid),)) + kid + nonce + sealed
+
+    def open(self, scope: Scope, slot: Slot, record: bytes) -> Kept:
+        """The value behind a record; raises MappingTampered for a record of any other place, or altered."""
+        try:
+            size = record[0]
+            kid = record[1 : 1 + size].decode("ascii")
+            nonce, sealed = record[1 + size : 1 + size + _NONCE], record[1 + size + _NONCE :]
+            plain = self._of(kid, scope).cipher.decrypt(nonce, sealed, _bound_to(scope, slot))
+        except (InvalidTag, KeyError, IndexError, ValueError):
+            raise MappingTampered from None
+        workload, _, value = plain.decode().partition("\0")
+        return Kept(value, workload)
+
+    def _of(self, kid: str, scope: Scope) -> ConversationKeys:
+        keys = self._keys.get((kid, scope))
+        if keys is None:
+            keys = self._keys[(kid, scope)] = _derive(self._secrets[kid], scope)
+            if len(self._keys) > _REMEMBERED:
+                self._keys.popitem(last=False)
+        return keys
+
+
+def digest_of(scope: Scope) -> str:
+    """A name for the conversation in the store; the id itself may say something about a person."""
+    return hashlib.sha256(_parts(scope.organisation, scope.conversation)).hexdigest()[:32]
+
+
+def _derive(secret: bytes, scope: Scope) -> ConversationKeys:
+    info = _LABEL + b"\0" + _parts(scope.organisation, scope.conversation)
+    material = HKDF(algorithm=SHA256(), length=64, salt=None, info=info).derive(secret)
+    return ConversationKeys(AESGCM(material[:32]), material[32:])
+
+
+def _bound_to(scope: Scope, slot: Slot) -> bytes:
+    return _LABEL + b"\0" + _parts(scope.organisation, scope.conversation, slot.entity, str(slot.number))
+
+
+def _parts(*parts: str) -> bytes:
+    """Parts with their lengths, so that no two lists of parts read the same."""
+    return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)

@@ -1,0 +1,25 @@
+"""Settings of the redaction service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from services.kit.settings import ServiceSettings
+
+DEFAULT_POLICY = Path(__file__).resolve().parents[2] / "policies" / "redaction.yaml"
+
+
+class RedactionSettings(ServiceSettings):
+    """Times are seconds, sizes are characters (code points)."""
+
+    redaction_policy: Path = Field(DEFAULT_POLICY, description="what is personal data, see policies/redaction.yaml")
+    redaction_mapping_seconds: int = Field(300, ge=1, le=3600, description="how long values can be restored")
+    redaction_number_seconds: int = Field(86_400, ge=3600, description="how long a placeholder's number is not reused")
+    redaction_most_characters: int = Field(524_288, ge=1, description="most text of one call; more is refused")
+    redaction_most_values: int = Field(10_000, ge=1, description="most distinct values of one conversation")
+    redaction_offload_characters: int = Field(8_192, ge=0, description="longer calls are searched in a thread")
+    redaction_workers: int = Field(2, ge=1, le=64, description="threads for long calls")
+    redaction_waiting: int = Field(32, ge=0, description="long calls that may wait for a thread; more are refused")
+    redaction_recognizer_timeout: float = Field(2.0, gt=0, le=30, description="longest search; longer is refused")

@@ -1,0 +1,87 @@
+"""Between the messages of the contract and the types of the core."""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from hauberk.common.v1 import decision_pb2 as common
+from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
+
+from services.tenancy.policy import Brand, Cause, Decision, Member, Organisation, Resolved, Status
+
+REASONS = {
+    Cause.NONE: common.REASON_NONE,
+    Cause.ORGANISATION_SUSPENDED: common.REASON_ORGANISATION_SUSPENDED,
+    Cause.NOT_PERMITTED: common.REASON_NOT_PERMITTED,
+    Cause.POLICY_ERROR: common.REASON_POLICY_ERROR,
+}
+_STATUSES = {
+    Status.ACTIVE: pb.ORGANISATION_STATUS_ACTIVE,
+    Status.SUSPENDED: pb.ORGANISATION_STATUS_SUSPENDED,
+}
+STATUS_OF = {code: status for status, code in _STATUSES.items()}
+_MAX_POLICIES = 64
+
+
+def answer(decision: Decision, version: str, *, explain: bool) -> pb.AuthorizeResponse:
+    """A decision; the names of policies only for who may see them."""
+    return pb.AuthorizeResponse(
+        outcome=outcome(decision),
+        reason=REASONS[decision.cause],
+        policies=decision.policies[:_MAX_POLICIES] if explain else (),
+        policy_version=version,
+    )
+
+
+def outcome(decision: Decision) -> common.Outcome.ValueType:
+    """ALLOW or DENY."""
+    return common.OUTCOME_ALLOW if decision.allowed else common.OUTCOME_DENY
+
+
+def resolved(found: Resolved) -> pb.ResolvePrincipalResponse:
+    """A principal; nothing but the reason when it is refused."""
+    message = pb.ResolvePrincipalResponse(outcome=outcome(found.decision), reason=REASONS[found.decision.cause])
+    if found.decision.allowed:
+        message.brand, message.plan, message.zone = found.brand, found.plan, found.zone
+        message.roles.extend(found.roles)
+        message.account_created_at.CopyFrom(_time(found.joined_at))
+    return message
+
+
+def organisation(facts: Organisation) -> pb.Organisation:
+    """Lifecycle facts."""
+    return pb.Organisation(
+        organisation=facts.organisation,
+        display_name=facts.display_name,
+        plan=facts.plan,
+        status=_STATUSES[facts.status],
+        created_at=_time(facts.created_at),
+    )
+
+
+def brand(facts: Brand) -> pb.Brand:
+    """A brand."""
+    return pb.Brand(
+        brand=facts.brand, display_name=facts.display_name, zone=facts.zone, created_at=_time(facts.created_at)
+    )
+
+
+def member(facts: Member) -> pb.Member:
+    """A member; no brands means all of them, as the contract says."""
+    return pb.Member(user=facts.user, roles=facts.roles, brands=sorted(facts.brands), created_at=_time(facts.joined_at))
+
+
+def brand_of(message: pb.Brand) -> Brand:
+    """A brand as asked for."""
+    return Brand(message.brand, message.display_name, message.zone or "UTC")
+
+
+def member_of(message: pb.Member) -> Member:
+    """A member as asked for."""
+    brands = frozenset(message.brands)
+    return Member(message.user, tuple(dict.fromkeys(message.roles)), brands, all_brands=not brands)
+
+
+def _time(seconds: float) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromMilliseconds(round(seconds * 1000))
+    return stamp

@@ -1,0 +1,91 @@
+"""What tenancy needs from the outside.
+
+Every method raises `services.kit.errors.Unavailable` when the store does not answer in time, and then has changed
+nothing. A method with a `Caller` sees and changes rows of that caller's organisation only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.kit.caller import Caller
+from services.tenancy.policy import Brand, Member, Organisation, Standing, Status
+
+Review = Callable[[Member | None, frozenset[str]], None]
+"""Looks at the member as it is and at all owners who reach the whole organisation; raises a KitError to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a caller, and which of the brands asked for exist in its organisation."""
+
+    standing: Standing | None
+    brands: frozenset[str]
+
+
+class FactsReader(Protocol):
+    """Answers from memory when it may; never from facts older than it promises."""
+
+    async def facts(self, caller: Caller, brands: Collection[str] = ()) -> Facts:
+        """One store call or none. A stranger, an unknown brand and a foreign brand cost the same."""
+        ...
+
+    def forget(self, organisation: str) -> None:
+        """The next question about this organisation is asked of the store. Never fails."""
+        ...
+
+
+class TenancyStore(Protocol):
+    """The organisation of a caller."""
+
+    async def facts(self, caller: Caller, brands: Collection[str] = ()) -> Facts:
+        """One store call, whatever exists."""
+        ...
+
+    async def principal(self, caller: Caller, brand: str) -> tuple[Standing | None, Brand | None]:
+        """The caller's standing, and the brand: the one asked for, or the first that the membership reaches.
+        One store call, whatever exists."""
+        ...
+
+    async def put_brand(self, caller: Caller, brand: Brand) -> Brand:
+        """Creates or changes; returns it as it is now."""
+        ...
+
+    async def list_brands(
+        self, caller: Caller, only: frozenset[str] | None, after: str, limit: int
+    ) -> tuple[Brand, ...]:
+        """Up to `limit` brands by id, past `after`; None as `only` means all."""
+        ...
+
+    async def put_member(self, caller: Caller, member: Member, review: Review) -> Member:
+        """Creates or changes, when `review` lets it; no owner changes meanwhile.
+        Raises InvalidArgument when a brand is not one of the organisation."""
+        ...
+
+    async def remove_member(self, caller: Caller, user: str, review: Review) -> bool:
+        """Removes, when `review` lets it; False when there was no such member."""
+        ...
+
+    async def list_members(self, caller: Caller, after: str, limit: int) -> tuple[Member, ...]:
+        """Up to `limit` members by id, past `after`."""
+        ...
+
+
+class Lifecycle(Protocol):
+    """What an operator may do: lifecycle, never tenant data."""
+
+    async def create(
+        self, organisation: str, display_name: str, plan: str, first_brand: str, first_admin: str
+    ) -> Organisation | None:
+        """The new organisation with a first brand and a first owner; None when the name is taken."""
+        ...
+
+    async def get(self, organisation: str) -> Organisation | None:
+        """Its facts; None when there is none."""
+        ...
+
+    async def update(self, organisation: str, plan: str | None, status: Status | None) -> Organisation | None:
+        """Changes what is given; None when there is none."""
+        ...

@@ -1,0 +1,2 @@
+async def test_x(data_stores):
+    print(data_stores)
