@@ -52,7 +52,9 @@ class KeyStore(Protocol):
         """One key; None for unknown and foreign alike. Raises Unavailable."""
         ...
 
-    async def replace(self, proof: Proven, old: KeyRecord, grace_until: float, new: NewKey, cut: bool) -> KeyRecord | None:
+    async def replace(
+        self, proof: Proven, old: KeyRecord, grace_until: float, new: NewKey, cut: bool
+    ) -> KeyRecord | None:
         """Keeps the new key and ends the old one at `grace_until`; with `cut` its epoch rises too.
 
         None when the old one changed meanwhile. Raises Unavailable.

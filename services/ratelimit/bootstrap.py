@@ -34,7 +34,7 @@ async def build(settings: RateLimitSettings, wiring: Wiring) -> App:
     )
     mount = Mount(
         # What is not overridden answers UNIMPLEMENTED.
-        RateLimitServicer(limiter),  # type: ignore[abstract]
+        RateLimitServicer(limiter),
         pb_grpc.add_RateLimitServiceServicer_to_server,
         pb.DESCRIPTOR.services_by_name["RateLimitService"],
     )

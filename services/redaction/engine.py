@@ -67,9 +67,8 @@ class Redactor:
         """Replaces personal data, and keeps the values for the conversation."""
         rules = self._rules(caller, texts, also)
         scans = await self._scanner.scan(texts, rules)
-        places = [
-            [Value(f.entity, text[f.start : f.end]) for f in s.findings] for text, s in zip(texts, scans, strict=True)
-        ]
+        pairs = list(zip(texts, scans, strict=True))
+        places = [[Value(f.entity, text[f.start : f.end]) for f in scan.findings] for text, scan in pairs]
         distinct = list(dict.fromkeys(value for found in places for value in found))
         slots: dict[Value, Slot] = {}
         if distinct:

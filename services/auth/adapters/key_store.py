@@ -34,7 +34,9 @@ _REVOKE: LiteralString = (
     "UPDATE auth.api_keys SET revoked_at = clock_timestamp(), epoch = epoch + 1, epoch_at = clock_timestamp()"
     " WHERE org_id = hauberk.current_org() AND key_id = %s AND revoked_at IS NULL"
 )
-_FIND_OWN: LiteralString = "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org() AND key_id = %s"
+_FIND_OWN: LiteralString = (
+    "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org() AND key_id = %s"
+)
 _PAGE: LiteralString = (
     "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org()"
     " AND (created_at, key_id) > (%s, %s) ORDER BY created_at, key_id LIMIT %s"
@@ -74,7 +76,9 @@ class PostgresKeyStore:
         async with self._database.tenant(proof) as connection:
             return await _one(connection, _FIND_OWN, [key_id])
 
-    async def replace(self, proof: Proven, old: KeyRecord, grace_until: float, new: NewKey, cut: bool) -> KeyRecord | None:
+    async def replace(
+        self, proof: Proven, old: KeyRecord, grace_until: float, new: NewKey, cut: bool
+    ) -> KeyRecord | None:
         """Both rows change together, and only if nobody else ended the old key meanwhile."""
         rise = int(cut)
         async with self._database.tenant(proof) as connection:

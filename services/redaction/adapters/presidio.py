@@ -56,10 +56,12 @@ class PresidioDetector:
         self._ready: dict[str, list[_Recognizer]] = {}
         for name in predefined_recognizers.__all__:
             candidate: Any = getattr(predefined_recognizers, name)
-            if inspect.isclass(candidate) and issubclass(candidate, PatternRecognizer):
-                entity = candidate().supported_entities[0]
-                if entity not in OWN_ENTITIES and is_entity_name(entity):
-                    self._classes.setdefault(entity, []).append(candidate)
+            if not inspect.isclass(candidate) or not issubclass(candidate, PatternRecognizer):
+                continue
+            recognizer_class: Any = candidate
+            entity = recognizer_class().supported_entities[0]
+            if entity not in OWN_ENTITIES and is_entity_name(entity):
+                self._classes.setdefault(entity, []).append(recognizer_class)
 
     @property
     def findable(self) -> frozenset[str]:

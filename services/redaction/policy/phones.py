@@ -43,6 +43,8 @@ def _strong(text: str, match: re.Match[str]) -> Finding | None:
     kind = match.lastgroup or ""
     low, high = _DIGITS[kind]
     start, end = match.span()
+    if text[start] == "(" and ")" not in match.group():  # the bracket is of the sentence
+        start += 1
     if not low <= _count(match.group()) <= high or not _stands_alone(text, start, end):
         return None
     score = _SCORES[kind]

@@ -186,8 +186,9 @@ local function adjust(e, delta, reserved_at)
     written = int(tat)
   else
     local w, cur, prev = cells(value)
-    if not w then
-      w, cur, prev = e.w, 0, 0
+    if not w or w < e.w then
+      -- Not written since the reservation's window began (an entry of 0 writes nothing).
+      w, cur, prev = e.w, 0, (w and w == e.before) and cur or 0
     end
     if w == e.w then
       cur = max(0, cur + delta)

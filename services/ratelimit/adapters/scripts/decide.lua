@@ -78,7 +78,7 @@ if allowed == 1 and mode ~= PEEK and replayed == 0 then
         entries[#entries + 1] = {
           key = KEYS[2 + l.group], field = l.field, algo = l.algo, unit = l.unit, amount = amount, asked = amount,
           cap = l.cap, period = l.period, keep = l.keep, ttl = l.ttl, observe = l.observe,
-          w = l.state.w, after = l.state.after,
+          w = l.state.w, before = l.state.before, after = l.state.after,
         }
       end
     end

@@ -1,0 +1,1 @@
+"""One small module per command: HELP (a line), ABOUT, EXAMPLES, `configure` (its arguments) and `run`."""

@@ -1,0 +1,103 @@
+"""`hauberk`: reads the command line and runs one command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import NoReturn
+
+from cli.commands import admit, chain, check_config, demo, prepare, replay, serve, up, version
+from cli.errors import CliError
+
+COMMANDS: tuple[ModuleType, ...] = (up, demo, admit, replay, chain, serve, prepare, check_config, version)
+
+_ABOUT = """\
+Hauberk decides, before and after a model is called, who may ask, how much, and with which words.
+
+A first walk:
+  hauberk demo                                   see requests pass through every layer, or not
+  hauberk up                                     run everything on this machine, in ./.hauberk
+  hauberk admit "My SSN is 123-45-6789"          ask (in a second terminal, or on its own)
+"""
+_EXITS = """\
+exit status:
+  0    done; for `admit`: allowed
+  1    for `admit`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key
+  2    could not be done or decided (one line on stderr says why)
+  130  interrupted
+
+`hauberk COMMAND --help` explains a command, with an example.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        """One plain line, status 2."""
+        sys.stderr.write(f"{self.prog}: {message} (see: {self.prog} --help)\n")
+        raise SystemExit(2)
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="hauberk", description=_ABOUT, epilog=_EXITS, formatter_class=raw, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=version.text())
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2].replace("_", "-")
+        child = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.ABOUT,
+            epilog=command.EXAMPLES,
+            formatter_class=raw,
+            allow_abbrev=False,
+            add_help=name != "serve",  # it lists a service's settings itself
+        )
+        child.set_defaults(run=command.run, parser=child)
+        command.configure(child)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; an expected failure is one line on stderr and status 2."""
+    try:
+        args = build_parser().parse_args(argv)
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `hauberk replay ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        line = _plain(error)
+        if line is None:
+            raise
+        sys.stderr.write(f"hauberk: {line}\n")
+        return 2
+
+
+def _plain(error: Exception) -> str | None:
+    """The line for a failure that a person can act on; None for a defect of ours."""
+    from grpc import aio
+
+    from cli.failure import Failure
+    from embedded.errors import EmbeddedError
+    from services.kit.errors import KitError
+    from services.kit.keys import KeyMissingError
+    from services.kit.settings import SettingsError
+
+    if isinstance(error, aio.AioRpcError):
+        return Failure.of(error).line()
+    if isinstance(error, CliError | EmbeddedError | KitError | KeyMissingError | SettingsError):
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""What `hauberk prepare` makes: keys, certificates, database, settings. What exists is never overwritten."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from cli.services import NAMES
+from services.kit import certs
+from services.kit.database_roles import SERVICES, role_of
+from services.kit.keys import ORG_MAC, KeyRing, write_private
+from services.kit.migrate import prepare_database
+from services.kit.provision import ensure_keys
+
+CLIENTS = ("backend/app", "operator")
+WITH_DATABASE = ("auth", "tenancy")
+# Service and ops port of each on one machine.
+PORTS = {name: 7443 + 10 * number for number, name in enumerate(NAMES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the services will run."""
+
+    folder: Path
+    trust_domain: str
+    redis_url: str
+    database_admin: str = field(repr=False)
+    hosts: bool
+
+    def address(self, name: str) -> str:
+        """Where peers reach a service."""
+        return f"{name}:7443" if self.hosts else f"127.0.0.1:{PORTS[name]}"
+
+
+@dataclass(slots=True)
+class Preparation:
+    """The steps; `done` and `kept` say what came of them."""
+
+    site: Site
+    done: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def keys(self) -> None:
+        """Key files, a first version of each."""
+        folder = self.site.folder / "keys"
+        made = ensure_keys(folder)
+        if made:
+            self.done.append(f"keys {', '.join(made)} in {folder}")
+        else:
+            self.kept.append(f"keys in {folder}")
+
+    def certificates(self) -> None:
+        """A development authority, a certificate per service and client kind."""
+        folder = self.site.folder / "tls"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made = []
+        for workload in (*NAMES, *CLIENTS):
+            fresh = not (folder / f"{_stem(workload)}.crt").exists()
+            certs.issue(folder, self.site.trust_domain, workload, serves=[workload] if workload in NAMES else [])
+            if fresh:
+                made.append(workload)
+        if made:
+            self.done.append(f"development certificates for {', '.join(made)} in {folder}")
+        else:
+            self.kept.append(f"certificates in {folder}")
+
+    def passwords(self) -> None:
+        """A password per database role."""
+        fresh = [service for service in SERVICES if not self._password_file(service).exists()]
+        for service in fresh:
+            write_private(self._password_file(service), secrets.token_urlsafe(32).encode())
+        words = f"database passwords in {self.site.folder / 'database'}"
+        (self.done if fresh else self.kept).append(words)
+
+    def database(self) -> None:
+        """Roles, schemas, migrations, and the keys that prove an organisation."""
+        passwords = {service: self._password(service) for service in SERVICES}
+        versions = KeyRing(self.site.folder / "keys").versions(ORG_MAC)
+        applied = prepare_database(self.site.database_admin, passwords, {key.kid: key.value for key in versions})
+        if applied:
+            self.done.append(f"database roles; migrations {', '.join(applied)}")
+        else:
+            self.kept.append("database: every migration was applied before; passwords and roles were set again")
+
+    def settings(self) -> None:
+        """A settings file per service."""
+        folder = self.site.folder / "settings"
+        for name in NAMES:
+            path = folder / f"{name}.yaml"
+            if path.exists():
+                self.kept.append(f"settings {path}")
+                continue
+            write_private(path, yaml.safe_dump(self._settings_of(name), sort_keys=False).encode())
+            self.done.append(f"settings {path}")
+
+    def _settings_of(self, name: str) -> dict[str, Any]:
+        site, port = self.site, 7443 if self.site.hosts else PORTS[name]
+        found: dict[str, Any] = {
+            "listen": f"{'0.0.0.0' if site.hosts else '127.0.0.1'}:{port}",  # noqa: S104 - mutual TLS on it
+            "ops_listen": f"127.0.0.1:{port + 1}",
+            "trust_domain": site.trust_domain,
+            "tls_cert": str(site.folder / "tls" / f"{name}.crt"),
+            "tls_key": str(site.folder / "tls" / f"{name}.pem"),
+            "tls_ca": str(site.folder / "tls" / "ca.crt"),
+            "key_folder": str(site.folder / "keys"),
+            "peers": {peer: site.address(peer) for peer in NAMES if peer not in (name, "gateway")},
+        }
+        if name != "gateway":
+            found["redis_url"] = site.redis_url
+        if name in WITH_DATABASE and site.database_admin:
+            found["database_url"] = self._database_url(name)
+        return found
+
+    def _database_url(self, service: str) -> str:
+        """The administrator's address with the service's own role."""
+        where = {**conninfo_to_dict(self.site.database_admin), "user": role_of(service)}
+        return make_conninfo("", **{**where, "password": self._password(service)})
+
+    def _password_file(self, service: str) -> Path:
+        return self.site.folder / "database" / f"{service}.password"
+
+    def _password(self, service: str) -> str:
+        return self._password_file(service).read_text(encoding="utf-8").strip()
+
+
+def _stem(workload: str) -> str:
+    return workload.replace("/", "-")

@@ -1,0 +1,133 @@
+"""Builds every service and the gateway in this process, joined by in-process channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+from services.auth.settings import AuthSettings
+
+from embedded.issuer import AUDIENCE, issuer_of
+from embedded.layout import TRUST_DOMAIN, Layout
+from embedded.seed import ORGANISATIONS
+from gateway import bootstrap as gateway_bootstrap
+from gateway.settings import GatewaySettings
+from services.auth import bootstrap as auth_bootstrap
+from services.kit.call import LayeredInterceptor
+from services.kit.clock import SystemClock
+from services.kit.inprocess import InProcessChannel, InProcessServer
+from services.kit.jwks import PeerKeys
+from services.kit.keys import KeyRing
+from services.kit.run import fetch_jwks, run_background, verifier_of
+from services.kit.server import App, Wiring, interceptor_of
+from services.kit.settings import ServiceSettings
+from services.kit.telemetry.tracing import Tracing
+from services.ratelimit import bootstrap as ratelimit_bootstrap
+from services.ratelimit.settings import RateLimitSettings
+from services.redaction import bootstrap as redaction_bootstrap
+from services.redaction.settings import RedactionSettings
+from services.tenancy import bootstrap as tenancy_bootstrap
+from services.tenancy.settings import TenancySettings
+
+if TYPE_CHECKING:
+    from embedded.stack import StackOptions, Stores
+
+# In the order of who needs whom: a service is built after its peers.
+BUILDERS: dict[str, Any] = {
+    "ratelimit": ratelimit_bootstrap.build,
+    "redaction": redaction_bootstrap.build,
+    "tenancy": tenancy_bootstrap.build,
+    "auth": auth_bootstrap.build,
+    "gateway": gateway_bootstrap.build,
+}
+TYPES: dict[str, type[ServiceSettings]] = {
+    "ratelimit": RateLimitSettings,
+    "redaction": RedactionSettings,
+    "tenancy": TenancySettings,
+    "auth": AuthSettings,
+    "gateway": GatewaySettings,
+}
+
+
+@dataclass
+class Parts:
+    """What was built."""
+
+    apps: list[tuple[App, LayeredInterceptor]] = field(default_factory=list)
+    servers: dict[str, InProcessServer] = field(default_factory=dict)
+    keys: PeerKeys | None = None
+
+
+def settings_for(stores: Stores, options: StackOptions) -> dict[str, ServiceSettings]:
+    """Settings of each service of the folder; built from arguments alone, so that no variable changes them."""
+    found: dict[str, ServiceSettings] = {}
+    for name, kind in TYPES.items():
+        own: dict[str, Any] = {"database_url": SecretStr(stores.database_url(name))} if name in DATABASES else {}
+        if name == "auth":
+            own["issuers"] = issuers(stores.layout)
+        found[name] = kind.model_validate(
+            {
+                "listen": f"127.0.0.1:{options.port}",
+                "ops_listen": f"127.0.0.1:{options.ops_port}",
+                "trust_domain": TRUST_DOMAIN,
+                "key_folder": stores.layout.keys,
+                "redis_url": SecretStr(stores.redis.url),
+                "log_level": options.log_level,
+                **own,
+            }
+        )
+    return found
+
+
+DATABASES = ("auth", "tenancy", "ratelimit")
+
+
+def issuers(layout: Layout) -> list[dict[str, Any]]:
+    """The development issuer, once for each organisation that it may speak for."""
+    return [
+        {
+            "issuer": issuer_of(organisation.organisation),
+            "audience": AUDIENCE,
+            "organisations": [organisation.organisation],
+            "jwks_file": str(layout.issuer_jwks),
+            "algorithms": ["ES256"],
+        }
+        for organisation in ORGANISATIONS
+    ]
+
+
+async def assemble(
+    exits: AsyncExitStack, settings: dict[str, ServiceSettings], layout: Layout, tracing: Tracing
+) -> Parts:
+    """Builds each service; channels between them carry the workload identity of whoever calls."""
+    parts = Parts()
+    keys = PeerKeys(lambda: fetch_jwks(_channel(parts, "gateway")("auth")))
+    verifier = verifier_of(keys, settings["auth"])
+    for name, build in BUILDERS.items():
+        wiring = Wiring(KeyRing(layout.keys), _channel(parts, name), SystemClock(), exits)
+        app = await build(settings[name], wiring)
+        interceptor = interceptor_of(app, settings[name], verifier, tracing)
+        parts.apps.append((app, interceptor))
+        parts.servers[name] = InProcessServer(interceptor)
+        for mount in app.mounts:
+            mount.add_to_server(mount.servicer, parts.servers[name])
+    parts.keys = keys
+    return parts
+
+
+async def start_background(exits: AsyncExitStack, parts: Parts) -> None:
+    """Starts what runs beside the requests, and has the public keys before the first one comes."""
+    assert parts.keys is not None  # noqa: S101 - set by assemble
+    await parts.keys.refresh()
+    for index, (app, _) in enumerate(parts.apps):
+        await run_background(exits, app, *([parts.keys.keep_fresh] if index == 0 else []))
+
+
+def _channel(parts: Parts, own: str) -> Callable[[str], Any]:
+    def channel(kind: str) -> Any:
+        return InProcessChannel(parts.servers[kind], f"spiffe://{TRUST_DOMAIN}/{own}")
+
+    return channel

@@ -1,0 +1,51 @@
+"""Revocation epochs in PostgreSQL: the truth that every mirror is filled from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, LiteralString
+
+from services.auth.policy.epochs import Mark
+from services.kit.postgres import Database, Proven
+from services.kit.telemetry import span
+
+# A key's own epoch lies in its row, so that a key and its epoch are always read as of one moment.
+_READ: LiteralString = (
+    "SELECT name, epoch, extract(epoch FROM raised_at) FROM auth.epochs WHERE name = ANY(%s)"
+    " UNION ALL SELECT 'k:' || key_id, epoch, coalesce(extract(epoch FROM epoch_at), 0)"
+    " FROM auth.api_keys WHERE key_id = ANY(%s)"
+)
+_RISE: LiteralString = (
+    "INSERT INTO auth.epochs AS e (org_id, name, epoch, raised_at) VALUES (%s, %s, 1, clock_timestamp())"
+    " ON CONFLICT (org_id, name) DO UPDATE SET epoch = e.epoch + 1,"
+    " raised_at = greatest(e.raised_at, clock_timestamp())"
+    " RETURNING epoch, extract(epoch FROM raised_at)"
+)
+
+
+class PostgresEpochLedger:
+    """`services.auth.ports.EpochLedger` over the schema `auth`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, proof: Proven, names: Sequence[str]) -> dict[str, Mark]:
+        """One statement; what has no row has never risen."""
+        keys = [name[2:] for name in names if name.startswith("k:")]
+        with span("auth epochs from ledger"):
+            async with self._database.tenant(proof) as connection:
+                rows = await (await connection.execute(_READ, [list(names), keys])).fetchall()
+        found = dict.fromkeys(names, Mark())
+        found.update({str(row[0]): _mark(row[1:]) for row in rows})
+        return found
+
+    async def rise(self, proof: Proven, organisation: str, name: str) -> Mark:
+        """The next epoch, committed when this returns."""
+        async with self._database.tenant(proof) as connection:
+            row = await (await connection.execute(_RISE, [organisation, name])).fetchone()
+        assert row is not None  # noqa: S101 - an upsert that returns nothing raised before
+        return _mark(row)
+
+
+def _mark(row: Sequence[Any]) -> Mark:
+    return Mark(int(row[0]), float(row[1]))

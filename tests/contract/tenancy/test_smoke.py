@@ -1,2 +1,0 @@
-async def test_x(data_stores):
-    print(data_stores)

@@ -1,0 +1,69 @@
+"""The verifier's memory: bounded, and forgotten when a key is withdrawn."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.kit.clock import SystemClock
+from services.kit.errors import Unauthenticated, Unavailable
+from services.kit.jwks import PeerKeys
+from services.kit.txn_token import TokenVerifier
+from tests.unit.kit.world import DOMAIN, ISSUER, Mint
+
+
+def verifier(keys: Mint | PeerKeys, remembered: int = 10) -> TokenVerifier:
+    return TokenVerifier(keys, issuer=ISSUER, audience=DOMAIN, clock=SystemClock(), remembered=remembered)
+
+
+def test_a_withdrawn_key_takes_its_tokens_with_it() -> None:
+    mint = Mint()
+    checks, token = verifier(mint), mint.token()
+    assert checks.verify(token).organisation == "acme"
+    mint.withdraw()
+    with pytest.raises(Unauthenticated):
+        checks.verify(token)
+
+
+def test_the_memory_is_bounded() -> None:
+    mint = Mint()
+    checks = verifier(mint, remembered=3)
+    tokens = [mint.token() for _ in range(8)]
+    for token in tokens:
+        checks.verify(token)
+    assert len(checks._seen) == 3
+    assert checks.verify(tokens[0]).subject == "ada"  # forgotten, so verified again
+
+
+def test_a_refused_token_is_not_remembered() -> None:
+    mint = Mint()
+    checks = verifier(mint)
+    with pytest.raises(Unauthenticated):
+        checks.verify(mint.token(aud="elsewhere"))
+    assert not checks._seen
+
+
+async def test_without_any_key_the_answer_is_unavailable_not_refused() -> None:
+    async def away() -> str:
+        raise Unavailable("auth")
+
+    with pytest.raises(Unavailable):
+        verifier(PeerKeys(away)).verify(Mint().token())
+
+
+async def test_keys_load_and_the_last_good_set_stays() -> None:
+    import json
+
+    from jwt.algorithms import ECAlgorithm
+
+    mint = Mint()
+    answers = [json.dumps({"keys": [{**ECAlgorithm.to_jwk(mint.find("k1"), as_dict=True), "kid": "k1"}]}), "broken"]
+
+    async def fetch() -> str:
+        return answers.pop(0)
+
+    keys = PeerKeys(fetch)
+    await keys.refresh()
+    assert (keys.generation, keys.find("nobody")) == (1, None)
+    with pytest.raises(ValueError, match="Expecting value"):
+        await keys.refresh()
+    assert verifier(keys).verify(mint.token()).organisation == "acme"

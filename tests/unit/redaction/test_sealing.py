@@ -1,0 +1,67 @@
+"""A sealed record opens only in its own place, under its own key."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.kit.keys import VersionedSecret
+from services.redaction.adapters.sealing import Sealer, digest_of
+from services.redaction.policy.placeholders import Slot
+from services.redaction.ports import Kept, MappingTampered, Scope
+
+HERE = Scope("acme", "c1")
+SLOT = Slot("US_SSN", 1)
+KEPT = Kept("219-09-9999", "backend/shop")
+
+
+def sealer(*kids: str) -> Sealer:
+    return Sealer([VersionedSecret(kid, kid.encode() * 32) for kid in kids])
+
+
+def test_it_opens_where_it_belongs_also_after_rotation() -> None:
+    record = sealer("a").seal(HERE, SLOT, KEPT)
+    assert sealer("b", "a").open(HERE, SLOT, record) == KEPT
+    assert b"219" not in record
+
+
+@pytest.mark.parametrize(
+    ("scope", "slot"),
+    [
+        (Scope("other", "c1"), SLOT),
+        (Scope("acme", "c2"), SLOT),
+        (HERE, Slot("US_SSN", 2)),
+        (HERE, Slot("CREDIT_CARD", 1)),
+        (Scope("acmec", "1"), SLOT),
+    ],
+)
+def test_a_record_in_another_place_is_refused(scope: Scope, slot: Slot) -> None:
+    ours = sealer("a")
+    record = ours.seal(HERE, SLOT, KEPT)
+    with pytest.raises(MappingTampered):
+        ours.open(scope, slot, record)
+
+
+def test_altered_records_and_unknown_keys_are_refused() -> None:
+    ours = sealer("a")
+    record = ours.seal(HERE, SLOT, KEPT)
+    broken = [b"", b"\xff", record[:-1], record[:5], record + b"x"]
+    broken += [record[:k] + bytes((record[k] ^ 1,)) + record[k + 1 :] for k in range(len(record))]
+    for wrong in broken:
+        with pytest.raises(MappingTampered):
+            ours.open(HERE, SLOT, wrong)
+    with pytest.raises(MappingTampered):
+        sealer("b").open(HERE, SLOT, record)
+
+
+def test_indexes_tell_equal_values_apart_by_conversation_and_workload() -> None:
+    ours = sealer("a")
+    indexes = {
+        ours.index(HERE, "gateway", "US_SSN", "1"),
+        ours.index(Scope("other", "c1"), "gateway", "US_SSN", "1"),
+        ours.index(Scope("acme", "c2"), "gateway", "US_SSN", "1"),
+        ours.index(HERE, "backend/x", "US_SSN", "1"),
+        ours.index(HERE, "gateway", "US_SSN", "2"),
+    }
+    assert len(indexes) == 5
+    assert ours.index(HERE, "gateway", "US_SSN", "1") in indexes
+    assert digest_of(Scope("a", "bc")) != digest_of(Scope("ab", "c"))
