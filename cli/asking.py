@@ -7,15 +7,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from embedded.client import Connection
-from embedded.stack import Stack, StackOptions, read_running
 from grpc import aio
 from hauberk.auth.v1 import auth_service_pb2 as auth_pb
 from hauberk.common.v1 import decision_pb2 as common
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.gateway.v1 import gateway_service_pb2_grpc as gateway_grpc
 
-DATA = Path(".hauberk")
+from embedded.client import Connection
+from embedded.layout import read_running
+from embedded.stack import Stack, StackOptions
+
 TIMEOUT = 10.0
 # Callers on this machine; documentation range, so that it is nobody's real address.
 CLIENT_ADDRESS = "192.0.2.10"
@@ -54,11 +55,15 @@ class Reach(Tenant, Protocol):
 @asynccontextmanager
 async def reach(folder: Path) -> AsyncIterator[Reach]:
     """The stack that runs in `folder`; when none runs there, one is started for as long as it is needed."""
-    if read_running(folder) is not None:
-        yield Connection(folder)
+    if read_running(folder) is None:
+        async with Stack.running(folder, StackOptions()) as stack:
+            yield stack
         return
-    async with Stack.running(folder, StackOptions(gateway_port=0)) as stack:
-        yield stack
+    connection = Connection.to(folder)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 def by_key(key: str) -> auth_pb.Credential:

@@ -13,11 +13,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from cli.services import NAMES
 from services.kit import certs
 from services.kit.database_roles import SERVICES, role_of
-from services.kit.keys import ORG_MAC, KeyRing, write_private
+from services.kit.keys import API_KEY_PEPPER, MAPPING_KEK, ORG_MAC, TXN_SIGNING, KeyRing, write_private
 from services.kit.migrate import prepare_database
-from services.kit.provision import ensure_keys
+from services.kit.provision import FIRST, MAKERS
 
 CLIENTS = ("backend/app", "operator")
+# A service holds only the keys that it uses, each in a folder of its own.
+HOLDERS = {TXN_SIGNING: "auth", ORG_MAC: "auth", API_KEY_PEPPER: "auth", MAPPING_KEK: "redaction"}
 WITH_DATABASE = ("auth", "tenancy")
 # Service and ops port of each on one machine.
 PORTS = {name: 7443 + 10 * number for number, name in enumerate(NAMES)}
@@ -48,12 +50,19 @@ class Preparation:
 
     def keys(self) -> None:
         """Key files, a first version of each."""
-        folder = self.site.folder / "keys"
-        made = ensure_keys(folder)
+        made = []
+        for service in NAMES:
+            self._key_folder(service).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, make in MAKERS.items():
+            folder = self._key_folder(HOLDERS[name])
+            if not any(folder.glob(f"{name}.*.key")):
+                write_private(folder / f"{name}.{FIRST}.key", make())
+                made.append(f"{HOLDERS[name]}/{name}")
+        where = self.site.folder / "keys"
         if made:
-            self.done.append(f"keys {', '.join(made)} in {folder}")
+            self.done.append(f"keys {', '.join(made)} in {where}")
         else:
-            self.kept.append(f"keys in {folder}")
+            self.kept.append(f"keys in {where}")
 
     def certificates(self) -> None:
         """A development authority, a certificate per service and client kind."""
@@ -81,7 +90,7 @@ class Preparation:
     def database(self) -> None:
         """Roles, schemas, migrations, and the keys that prove an organisation."""
         passwords = {service: self._password(service) for service in SERVICES}
-        versions = KeyRing(self.site.folder / "keys").versions(ORG_MAC)
+        versions = KeyRing(self._key_folder("auth")).versions(ORG_MAC)
         applied = prepare_database(self.site.database_admin, passwords, {key.kid: key.value for key in versions})
         if applied:
             self.done.append(f"database roles; migrations {', '.join(applied)}")
@@ -108,7 +117,7 @@ class Preparation:
             "tls_cert": str(site.folder / "tls" / f"{name}.crt"),
             "tls_key": str(site.folder / "tls" / f"{name}.pem"),
             "tls_ca": str(site.folder / "tls" / "ca.crt"),
-            "key_folder": str(site.folder / "keys"),
+            "key_folder": str(self._key_folder(name)),
             "peers": {peer: site.address(peer) for peer in NAMES if peer not in (name, "gateway")},
         }
         if name != "gateway":
@@ -121,6 +130,9 @@ class Preparation:
         """The administrator's address with the service's own role."""
         where = {**conninfo_to_dict(self.site.database_admin), "user": role_of(service)}
         return make_conninfo("", **{**where, "password": self._password(service)})
+
+    def _key_folder(self, service: str) -> Path:
+        return self.site.folder / "keys" / service
 
     def _password_file(self, service: str) -> Path:
         return self.site.folder / "database" / f"{service}.password"

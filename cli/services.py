@@ -51,7 +51,7 @@ def start(name: str) -> int:
 def settings_rows(name: str) -> Iterator[SettingRow]:
     """Every setting with its default and description; secrets show no value."""
     for key, field in settings_type(name).model_fields.items():
-        default = field.get_default(call_default_factory=True)  # type: ignore[call-arg]
+        default = field.get_default(call_default_factory=True)
         words = field.description or ""
         yield SettingRow(key, f"{PREFIX}{key}".upper(), _shown(default), words)
 

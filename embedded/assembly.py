@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
-from services.auth.settings import AuthSettings
 
 from embedded.issuer import AUDIENCE, issuer_of
 from embedded.layout import TRUST_DOMAIN, Layout
@@ -16,6 +15,7 @@ from embedded.seed import ORGANISATIONS
 from gateway import bootstrap as gateway_bootstrap
 from gateway.settings import GatewaySettings
 from services.auth import bootstrap as auth_bootstrap
+from services.auth.settings import AuthSettings
 from services.kit.call import LayeredInterceptor
 from services.kit.clock import SystemClock
 from services.kit.inprocess import InProcessChannel, InProcessServer
@@ -70,7 +70,7 @@ def settings_for(stores: Stores, options: StackOptions) -> dict[str, ServiceSett
             own["issuers"] = issuers(stores.layout)
         found[name] = kind.model_validate(
             {
-                "listen": f"127.0.0.1:{options.port}",
+                "listen": f"127.0.0.1:{options.gateway_port}",
                 "ops_listen": f"127.0.0.1:{options.ops_port}",
                 "trust_domain": TRUST_DOMAIN,
                 "key_folder": stores.layout.keys,
@@ -89,6 +89,7 @@ def issuers(layout: Layout) -> list[dict[str, Any]]:
     """The development issuer, once for each organisation that it may speak for."""
     return [
         {
+            "name": f"dev-{organisation.organisation}",
             "issuer": issuer_of(organisation.organisation),
             "audience": AUDIENCE,
             "organisations": [organisation.organisation],

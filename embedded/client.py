@@ -30,20 +30,16 @@ class Seeded:
 class Connection:
     """A way into a running stack."""
 
-    def __init__(self, layout: Layout, running: Running) -> None:
-        self.layout = layout
-        self.folder = layout.folder
+    def __init__(self, folder: Path, running: Running | None = None) -> None:
+        """Raises EmbeddedError when no stack runs in the folder."""
+        running = running or read_running(folder)
+        if running is None:
+            raise EmbeddedError(f"no stack is running in {folder}: start one with `hauberk up`")
+        self.layout = Layout(folder)
+        self.folder = self.layout.folder
         self.address = running.address
         self.ops_address = running.ops_address
         self._channels: dict[tuple[str, str], aio.Channel] = {}
-
-    @classmethod
-    def to(cls, folder: Path) -> Connection:
-        """A connection to the stack of a folder; raises EmbeddedError when none runs there."""
-        running = read_running(folder)
-        if running is None:
-            raise EmbeddedError(f"no stack is running in {folder}: start one with `hauberk up`")
-        return cls(Layout(folder), running)
 
     def client(self, workload: str = BACKEND) -> TlsFiles:
         """Certificate and key of a workload."""

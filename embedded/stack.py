@@ -19,7 +19,7 @@ from embedded import assembly, seed
 from embedded.client import Connection
 from embedded.datafolder import DataFolder
 from embedded.issuer import ensure_issuer
-from embedded.layout import TRUST_DOMAIN, Layout, Running
+from embedded.layout import TRUST_DOMAIN, Layout, Running, read_running
 from embedded.postgres import PostgresServer
 from embedded.redis import RedisServer
 from embedded.supervisor import Supervisor
@@ -38,7 +38,7 @@ from services.kit.telemetry.tracing import Tracing
 class StackOptions:
     """How to run it. A port of 0 takes a free one."""
 
-    port: int = 0
+    gateway_port: int = 0
     ops_port: int = 0
     spans: SpanExporter | None = None
     otlp_endpoint: str = ""
@@ -82,7 +82,7 @@ class Stack(Connection):
     """A running stack; a connection to itself."""
 
     def __init__(self, stores: Stores, running: Running, servers: dict[str, InProcessServer], tracing: Tracing) -> None:
-        super().__init__(stores.layout, running)
+        super().__init__(stores.layout.folder, running)
         self.stores = stores
         self.supervisor = stores.supervisor
         self.first_start = False
@@ -129,4 +129,4 @@ def _front(settings: dict[str, ServiceSettings]) -> ServiceSettings:
     return settings["gateway"]
 
 
-__all__ = ["Stack", "StackOptions", "Stores", "running_stores"]
+__all__ = ["Stack", "StackOptions", "Stores", "read_running", "running_stores"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from pathlib import Path
 
+from cli.arguments import add_data
 from cli.terminal import out, print_json
 
 HELP = "ask whether one text may reach the model, and with which words"
@@ -35,8 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     who.add_argument("--user", metavar="U", help="ask as this member of the first organisation, added when new")
     who.add_argument("--key", metavar="K", help="ask with this API key (default: the first one)")
     parser.add_argument("--brand", metavar="B", help="brand to ask for (default: the first one)")
-    parser.add_argument("--conversation", default="terminal", metavar="C", help="conversation id (default: %(default)s)")
-    parser.add_argument("--data", type=Path, default=Path(".hauberk"), metavar="DIR", help="data folder (default: %(default)s)")
+    parser.add_argument("--conversation", default="terminal", metavar="C", help="its id (default: %(default)s)")
+    add_data(parser)
 
 
 def run(args: argparse.Namespace) -> int:

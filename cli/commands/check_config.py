@@ -52,18 +52,18 @@ def run(args: argparse.Namespace) -> int:
 def _check_policy(service: str, settings: Any) -> None:
     """What the service's own bootstrap would load before it touches a store."""
     if service == "ratelimit":
-        from services.ratelimit import bootstrap as ratelimit
+        from services.ratelimit.adapters.policy_file import load_policy
 
-        ratelimit.load_policy(settings.ratelimit_policy)
+        load_policy(settings.ratelimit_policy)
     elif service == "redaction":
-        from services.redaction import bootstrap as redaction
+        from services.redaction.adapters.presidio import PresidioDetector
+        from services.redaction.bootstrap import load_rules
 
-        found = redaction.PresidioDetector(settings.redaction_recognizer_timeout).findable
-        redaction.load_rules(settings, found)
+        load_rules(settings, PresidioDetector(settings.redaction_recognizer_timeout).findable)
     elif service == "tenancy":
-        from services.tenancy import bootstrap as tenancy
+        from services.tenancy.bootstrap import load_engine
 
-        tenancy.load_engine(settings.tenancy_policies)
+        load_engine(settings.tenancy_policies)
     elif service == "gateway":
         from gateway import stages
 

@@ -13,7 +13,7 @@ HELP = "make keys, certificates, database roles and tables, once"
 ABOUT = f"""\
 Makes, in a folder of its own, what a set of services needs before its first start:
 
-  keys/       signing keys, pepper, key-encryption keys (0600); see docs for rotation
+  keys/       signing keys, pepper, key-encryption keys (0600), in a folder per service that uses them
   tls/        a development certificate authority and a certificate per service, plus backend and operator
   database/   a password per database role (0600)
   settings/   a settings file per service for `hauberk serve SERVICE --config FILE` (0600)
@@ -34,7 +34,9 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Where, and against which database."""
     parser.add_argument("--folder", type=Path, default=Path("prepared"), help="where to put it (default: %(default)s)")
-    parser.add_argument("--database-admin-url", metavar="URL", help=f"PostgreSQL administrator; better by {URL_VARIABLE}")
+    parser.add_argument(
+        "--database-admin-url", metavar="URL", help=f"PostgreSQL administrator; better by {URL_VARIABLE}"
+    )
     parser.add_argument("--redis-url", default="redis://127.0.0.1:6379/0", metavar="URL", help="for the settings files")
     parser.add_argument("--trust-domain", default="hauberk.local", help="SPIFFE trust domain (default: %(default)s)")
     parser.add_argument("--hosts", action="store_true", help="each service on a host of its own name, port 7443")

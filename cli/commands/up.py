@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.arguments import DATA, add_data, port
 from cli.terminal import err, out
 
 if TYPE_CHECKING:
@@ -32,15 +32,11 @@ examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Where, and on which port."""
-    parser.add_argument("--data", type=Path, default=Path(".hauberk"), metavar="DIR", help="data folder (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=7443, help="port on loopback; 0 = any free one (default: %(default)s)")
+    add_data(parser)
+    parser.add_argument(
+        "--port", type=port, default=7443, help="port on loopback; 0 = any free one (default: %(default)s)"
+    )
     parser.add_argument("--otlp", default="", metavar="URL", help="send traces there (OTLP over gRPC)")
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +51,7 @@ async def _serve(args: argparse.Namespace) -> None:
 
     progress = err()
     progress.print("starting PostgreSQL, Redis, the services and the gateway ...")
-    options = StackOptions(gateway_port=args.port, otlp_endpoint=args.otlp)
+    options = StackOptions(port=args.port, otlp_endpoint=args.otlp)
     async with Stack.running(args.data, options) as stack:
         _tell(out(), stack, args)
         await stop_requested()
@@ -79,9 +75,13 @@ def _tell(console: Console, stack: Stack, args: argparse.Namespace) -> None:
     if stack.first_start:
         say(console, f"\nThe first API key, of {stack.admin} at {stack.organisation}; it is shown this once:", "bold")
         console.print(indented(Text(stack.api_key, "bold cyan")))
-    say(console, "\nKeys lie beside the data in this folder: whoever can read it can act as anybody. "
-        "For development; production brings its own keys and certificates (hauberk prepare --help).", "yellow")
-    data = "" if str(args.data) == ".hauberk" else f" --data {args.data}"
+    say(
+        console,
+        "\nKeys lie beside the data in this folder: whoever can read it can act as anybody. "
+        "For development; production brings its own keys and certificates (hauberk prepare --help).",
+        "yellow",
+    )
+    data = "" if args.data == DATA else f" --data {args.data}"
     say(console, "\nTry next, in another terminal:")
     for line in (
         f'hauberk admit{data} "My SSN is 123-45-6789"',

@@ -25,7 +25,7 @@ def text() -> str:
     return f"hauberk {number} (Python {platform.python_version()})"
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:  # noqa: ARG001
     """Prints it."""
     sys.stdout.write(text() + "\n")
     return 0

@@ -62,7 +62,10 @@ class KeyStore(Protocol):
         ...
 
     async def revoke(self, proof: Proven, key_id: str) -> KeyRecord | None:
-        """Revokes and raises its epoch, once; a revoked key stays as it is. None for unknown and foreign. Raises Unavailable."""
+        """Revokes and raises its epoch, once; a revoked key stays as it is.
+
+        None for unknown and foreign. Raises Unavailable.
+        """
         ...
 
     async def page(self, proof: Proven, after: tuple[float, str] | None, size: int) -> list[KeyRecord]:
@@ -96,12 +99,18 @@ class EpochMirror(Protocol):
         """Takes over what the ledger said; never lowers an epoch. Raises Unavailable."""
         ...
 
-    async def withhold(self, organisation: str, name: str) -> None:
-        """Forgets a name until `publish`, or for a minute: to be called before the ledger changes. Raises Unavailable."""
+    async def withhold(self, organisation: str, name: str) -> str:
+        """Forgets a name, before the ledger changes, until `publish` with the token returned, or for a minute.
+
+        Raises Unavailable.
+        """
         ...
 
-    async def publish(self, organisation: str, name: str, mark: Mark) -> None:
-        """Ends `withhold`. Raises Unavailable; the name then stays withheld, which is safe."""
+    async def publish(self, organisation: str, name: str, mark: Mark, token: str) -> None:
+        """Ends `withhold`, unless somebody withheld the name again.
+
+        Raises Unavailable; the name then stays withheld, which is safe.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from services.kit import caller as callers
@@ -17,6 +18,9 @@ from services.kit.access import AccessRule
 from services.kit.caller import Caller, Workload
 
 Proceed = Callable[[], Awaitable[Any]]
+# Stands for bytes that are not the method's message: grpc would answer with the decoder's own words before any layer
+# had run, so the validation layer refuses it instead.
+MALFORMED = object()
 
 
 class Call:
@@ -89,7 +93,7 @@ class LayeredInterceptor(aio.ServerInterceptor):
 
     def wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """The same handler with every layer around it."""
-        codec = (handler.request_deserializer, handler.response_serializer)
+        codec = (_tolerant(handler.request_deserializer), handler.response_serializer)
         rule = self._rules.get(method)
         if not handler.request_streaming and not handler.response_streaming:
             return grpc.unary_unary_rpc_method_handler(self._unary(method, rule, handler.unary_unary), *codec)
@@ -135,6 +139,16 @@ class LayeredInterceptor(aio.ServerInterceptor):
             return await proceed()
         finally:
             callers.current.reset(reset)
+
+
+def _tolerant(decode: Any) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return decode(data)
+        except DecodeError:
+            return MALFORMED
+
+    return read
 
 
 def _around(layer: Layer, call: Call, proceed: Proceed) -> Proceed:

@@ -20,6 +20,10 @@ class Violation:
     rule: str
 
 
+# A status travels in trailers, of which clients take 8 KiB: a longer one would arrive as RESOURCE_EXHAUSTED.
+SHOWN_VIOLATIONS = 20
+
+
 class KitError(Exception):
     """A failure with a canonical code, an UPPER_SNAKE reason and a public message (never data of the caller)."""
 
@@ -60,9 +64,11 @@ class InvalidArgument(KitError):
     """The request breaks the contract; every wrong field is named."""
 
     def __init__(self, *violations: Violation) -> None:
-        fields = ", ".join(v.field for v in violations) or "request"
+        shown = violations[:SHOWN_VIOLATIONS]
+        fields = ", ".join(v.field for v in shown) or "request"
+        more = f" and {len(violations) - len(shown)} more" if len(violations) > len(shown) else ""
         super().__init__(
-            grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", f"invalid field: {fields}", violations=violations
+            grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", f"invalid field: {fields}{more}", violations=shown
         )
 
     @classmethod

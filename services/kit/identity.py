@@ -44,7 +44,7 @@ class Identity:
 
     def workload(self, call: Call) -> Workload | None:
         """The SPIFFE id of the peer's certificate; None without one, or with one of another trust domain."""
-        ids = call.context.auth_context().get(SAN, ())
+        ids = tuple(call.context.auth_context().get(SAN, ()))
         if len(ids) != 1 or not ids[0].startswith(self._prefix):  # an ambiguous identity is none
             return None
         return Workload(self._trust_domain, ids[0][len(self._prefix) :].decode("ascii", "replace"))

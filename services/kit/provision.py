@@ -31,6 +31,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     keys.ORG_MAC: symmetric_key,
     keys.API_KEY_PEPPER: symmetric_key,
     keys.MAPPING_KEK: symmetric_key,
+    keys.ADMISSION: symmetric_key,
 }
 
 

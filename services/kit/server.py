@@ -94,7 +94,11 @@ class Server:
     async def start(self) -> None:
         """Binds both ports; raises SettingsError when an address is taken or not allowed."""
         # SO_REUSEPORT would let a second process silently share our port.
-        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_MESSAGE)]
+        options = [
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", MAX_MESSAGE),
+            ("grpc.max_metadata_size", 16 * 1024),  # from half of it on, gRPC's default refuses at random
+        ]
         router = _Router(self._apps)
         main = aio.server(interceptors=[router], options=[*options, ("grpc.max_connection_age_ms", 600_000)])
         ops = aio.server(options=options)

@@ -14,7 +14,7 @@ from typing import Any, Self
 import pydantic_settings
 import yaml
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "HAUBERK_"
 CONFIG_VARIABLE = "HAUBERK_CONFIG"
@@ -62,12 +62,12 @@ class ServiceSettings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments (the file's values are given as such) come last: a variable overrides the file."""
-        return env_settings, init_settings
+        """Made by code, settings are their arguments alone; `load` reads file and variables."""
+        return (init_settings,)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -75,7 +75,9 @@ class ServiceSettings(BaseSettings):
         environ = os.environ if environ is None else environ
         cls._refuse_unknown(environ)
         try:
-            return cls(**cls._file(environ.get(CONFIG_VARIABLE, "")))
+            variables = EnvSettingsSource(cls)
+            variables.env_vars = {name.lower(): value for name, value in environ.items()}
+            return cls(**_merged(cls._file(environ.get(CONFIG_VARIABLE, "")), variables()))
         except ValidationError as error:
             lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
             raise SettingsError("; ".join(lines)) from None
@@ -104,3 +106,12 @@ class ServiceSettings(BaseSettings):
         if not isinstance(data, dict):
             raise SettingsError(f"{CONFIG_VARIABLE}: {path} is not a mapping of settings")
         return data
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` wins, key by key also inside mappings."""
+    merged = dict(below)
+    for key, value in above.items():
+        lower = merged.get(key)
+        merged[key] = _merged(lower, value) if isinstance(lower, dict) and isinstance(value, dict) else value
+    return merged

@@ -10,7 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from services.kit.call import Call, Proceed
+from services.kit.call import MALFORMED, Call, Proceed
 from services.kit.errors import InvalidArgument, Violation
 
 
@@ -27,7 +27,7 @@ class Validation:
 
     async def __call__(self, call: Call, proceed: Proceed) -> Any:
         """Checks one request, or each message of a stream as it comes."""
-        if isinstance(call.request, Message):
+        if isinstance(call.request, Message) or call.request is MALFORMED:
             check(call.request)
         else:
             call.request = _checked(call.request)
@@ -40,8 +40,10 @@ async def _checked(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
         yield request
 
 
-def check(message: Message) -> None:
+def check(message: Any) -> None:
     """Raises InvalidArgument with every violation."""
+    if message is MALFORMED:
+        raise InvalidArgument.of("request", "must be a message of this method")
     violations = violations_of(message)
     if violations:
         raise InvalidArgument(*violations)

@@ -87,10 +87,6 @@ class RedisEpochMirror:
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store
-        # Names this process in what it withholds: another process' `publish` must not end it.
-        self._process = secrets.token_hex(8)
-        self._count = 0
-        self._withheld: dict[tuple[str, str], str] = {}
 
     async def read(self, organisation: str, names: Sequence[str]) -> list[Mark | None]:
         """One script; nothing is changed."""
@@ -102,15 +98,14 @@ class RedisEpochMirror:
         args = [part for name, mark in marks.items() for part in (name, mark.epoch, repr(mark.raised_at))]
         await self._store.run(FILL, [_key(organisation)], args)
 
-    async def withhold(self, organisation: str, name: str) -> None:
+    async def withhold(self, organisation: str, name: str) -> str:
         """The last one to withhold a name is the one who may publish it."""
-        self._count += 1
-        token = self._withheld[organisation, name] = f"{self._process}-{self._count}"
+        token = secrets.token_hex(8)
         await self._store.run(WITHHOLD, [_key(organisation)], [name, token, WITHHELD_SECONDS])
+        return token
 
-    async def publish(self, organisation: str, name: str, mark: Mark) -> None:
+    async def publish(self, organisation: str, name: str, mark: Mark, token: str) -> None:
         """When somebody withheld the name after us, this changes nothing."""
-        token = self._withheld.pop((organisation, name), "")
         await self._store.run(PUBLISH, [_key(organisation)], [name, token, mark.epoch, repr(mark.raised_at)])
 
 

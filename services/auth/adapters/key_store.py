@@ -21,10 +21,10 @@ _BY_DIGEST: LiteralString = (
     " FROM unnest(%s::bytea[]) AS d, LATERAL auth.key_by_digest(d) AS k LIMIT 1"
 )
 _INSERT: LiteralString = (
-    "INSERT INTO auth.api_keys (org_id, key_id, digest, pepper, display_name, subject, brand, scopes, last_four,"
-    " created_by, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING " + _COLUMNS
+    "INSERT INTO auth.api_keys"  # noqa: S608 - constants only
+    " (org_id, key_id, digest, pepper, display_name, subject, brand, scopes, last_four, created_by, expires_at)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING " + _COLUMNS
 )
-_FIND: LiteralString = "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = %s AND key_id = %s"
 _END: LiteralString = (
     "UPDATE auth.api_keys SET rotated_to = %s, grace_until = %s,"
     " epoch = epoch + %s, epoch_at = CASE WHEN %s > 0 THEN clock_timestamp() ELSE epoch_at END"
@@ -35,10 +35,10 @@ _REVOKE: LiteralString = (
     " WHERE org_id = hauberk.current_org() AND key_id = %s AND revoked_at IS NULL"
 )
 _FIND_OWN: LiteralString = (
-    "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org() AND key_id = %s"
+    "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org() AND key_id = %s"  # noqa: S608 - constants only
 )
 _PAGE: LiteralString = (
-    "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org()"
+    "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org()"  # noqa: S608 - constants only
     " AND (created_at, key_id) > (%s, %s) ORDER BY created_at, key_id LIMIT %s"
 )
 

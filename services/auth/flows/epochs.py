@@ -41,11 +41,11 @@ class EpochBook:
 
         Raises Unavailable before anything happened, or from `commit` itself.
         """
-        await self._mirror.withhold(organisation, name)
+        token = await self._mirror.withhold(organisation, name)
         result, mark = await commit()
         if mark is not None:
             try:
-                await self._mirror.publish(organisation, name, mark)
+                await self._mirror.publish(organisation, name, mark, token)
             except Unavailable:  # committed; until the mirror is back, readers fail or ask the ledger
                 logger().warning("auth.epoch_not_published")
         return result

@@ -34,7 +34,9 @@ class Tracing:
     """What leaves this process: spans of all its services through one processor; without an exporter, nothing."""
 
     def __init__(self, exporter: SpanExporter | None = None, ratio: float = 1.0) -> None:
-        self._processor = exporter and KeepDenials(BatchSpanProcessor(exporter, schedule_delay_millis=500), ratio)
+        self._processor: KeepDenials | None = None
+        if exporter is not None:
+            self._processor = KeepDenials(BatchSpanProcessor(exporter, schedule_delay_millis=500), ratio)
 
     @classmethod
     def to(cls, endpoint: str, ratio: float) -> Tracing:

@@ -22,6 +22,7 @@ _EXTENSION = re.compile(r"[ ,;]{0,2}(?:x|ext\.?|extension|#)[ .:]{0,2}[0-9]{1,6}
 _DIGITS = {"nanp": (10, 11), "intl": (7, 15), "exit": (9, 18), "trunk": (9, 12), "area": (8, 12), "pair": (10, 10)}
 _SCORES = {"nanp": 0.6, "intl": 0.75, "exit": 0.5, "trunk": 0.5, "area": 0.5, "pair": 0.4}
 _DIGIT = re.compile(r"[0-9]")
+_ZIP = re.compile(r"[0-9]{5}-[0-9]{4}")
 
 
 def find_phones(text: str, start: int, end: int, taken: Taken) -> Iterator[Finding]:
@@ -72,7 +73,7 @@ def _by_words(text: str, start: int, end: int, taken: Taken) -> Iterator[Finding
         if not 7 <= _count(match.group()) <= 13 or not _stands_alone(text, first, last):
             continue
         found = Finding("PHONE_NUMBER", first, last, 0.45)
-        if taken.overlaps(first, last) or is_reference(text, first):
+        if taken.overlaps(first, last) or is_reference(text, first) or _ZIP.fullmatch(match.group()):
             continue
         if speaks_of("PHONE_NUMBER", text, first, last):
             yield found

@@ -18,8 +18,8 @@ from services.redaction.policy.resolve import resolve
 from services.redaction.policy.ssn import find_ssns
 
 # A stretch in which every number shape can lie whole: digits and what stands between them.
-_STRETCH = re.compile(r"[0-9](?:[0-9 .\-/()+,:]*[0-9])?")
-_DATE_MARK = re.compile(r"[/.\-]")
+_STRETCH = re.compile(r"[0-9](?:[0-9 .\-/()]*[0-9])?")
+_BETWEEN = " .-/()"
 _NUMERIC = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "DATE_TIME"})
 
 
@@ -33,7 +33,7 @@ class Finder(Protocol):
 def scan(text: str, rules: Rules, known: Callable[[str], bool], finders: Sequence[Finder] = ()) -> Scan:
     """Search one text. The findings are disjoint, in order, and in code points of the given text."""
     folded = view(text)
-    accepted = [f for f in _own(folded.text, rules.entities) if rules.accepts(f)]
+    accepted = list(_own(folded.text, rules))
     further = rules.entities - OWN_ENTITIES
     if further:
         for finder in finders:
@@ -48,9 +48,10 @@ def scan(text: str, rules: Rules, known: Callable[[str], bool], finders: Sequenc
     return Scan(tuple(found), sum(f.entity == LITERAL for f in found))
 
 
-def _own(text: str, wanted: frozenset[str]) -> Iterator[Finding]:
+def _own(text: str, rules: Rules) -> Iterator[Finding]:
+    wanted = rules.entities
     if "EMAIL_ADDRESS" in wanted and "@" in text:
-        yield from find_emails(text)
+        yield from filter(rules.accepts, find_emails(text))
     if not wanted & _NUMERIC:
         return
     numbers = False
@@ -58,20 +59,25 @@ def _own(text: str, wanted: frozenset[str]) -> Iterator[Finding]:
         numbers = True
         start, end = stretch.span()
         if end - start >= 4:
-            yield from _numeric(text, start, end, wanted)
+            yield from _numeric(text, start, end, rules)
     if numbers and "DATE_TIME" in wanted:
-        yield from find_named_dates(text)
+        yield from filter(rules.accepts, find_named_dates(text))
 
 
-def _numeric(text: str, start: int, end: int, wanted: frozenset[str]) -> Iterator[Finding]:
-    size = end - start
+def _numeric(text: str, start: int, end: int, rules: Rules) -> Iterator[Finding]:
+    """Surer kinds first; only what counts takes its place, so that a doubtful card does not hide a telephone."""
+    wanted = rules.entities
+    digits = end - start - sum(map(text[start:end].count, _BETWEEN))
     taken: list[Finding] = []
-    if size >= 9 and "US_SSN" in wanted:
-        taken.extend(find_ssns(text, start, end))
-    if "DATE_TIME" in wanted and _DATE_MARK.search(text, start, end):
-        taken.extend(find_dates(text, start, end))
-    if size >= 12 and "CREDIT_CARD" in wanted:
-        taken.extend(find_cards(text, start, end))
+    if "DATE_TIME" in wanted and digits < end - start:
+        taken.extend(filter(rules.accepts, find_dates(text, start, end)))
+        if taken and taken[0].start == start and taken[0].end >= end:
+            yield taken[0]
+            return
+    if digits >= 9 and "US_SSN" in wanted:
+        taken.extend(filter(rules.accepts, find_ssns(text, start, end)))
+    if digits >= 12 and "CREDIT_CARD" in wanted:
+        taken.extend(filter(rules.accepts, find_cards(text, start, end)))
     yield from taken
-    if size >= 7 and "PHONE_NUMBER" in wanted:
-        yield from find_phones(text, start, end, Taken(taken))
+    if digits >= 7 and "PHONE_NUMBER" in wanted:
+        yield from filter(rules.accepts, find_phones(text, start, end, Taken(taken)))

@@ -1,11 +1,11 @@
-"""The redaction service as it is served: every layer around it, real Redis behind it, tokens and workloads of our own."""
+"""The redaction service as it is served: every layer around it, real Redis behind it, tokens of our own."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import jwt
@@ -52,7 +52,7 @@ class World:
 
     def stub(self, workload: str = "gateway") -> pb_grpc.RedactionServiceAsyncStub:
         channel: Any = InProcessChannel(self._server, f"spiffe://{self._settings.trust_domain}/{workload}")
-        return pb_grpc.RedactionServiceStub(channel)  # type: ignore[return-value]
+        return cast("pb_grpc.RedactionServiceAsyncStub", pb_grpc.RedactionServiceStub(channel))
 
     def token(self, organisation: str = "acme", workload: str = "gateway", seconds: int = 60) -> list[tuple[str, str]]:
         now = int(time.time())
@@ -96,7 +96,7 @@ def _no_peer(kind: str) -> aio.Channel:
 def reason_of(error: aio.AioRpcError) -> tuple[grpc.StatusCode, str]:
     """Code and reason of a refusal."""
     for key, value in error.trailing_metadata() or ():
-        if key == DETAILS_KEY:
+        if key == DETAILS_KEY and isinstance(value, bytes):
             status = status_pb2.Status.FromString(value)
             for detail in status.details:
                 info = error_details_pb2.ErrorInfo()

@@ -79,9 +79,13 @@ def with_proof(caller: Caller, proof: str) -> Caller:
     return replace(caller, org_mac=proof)
 
 
+def settings_of(stores: DataStores) -> dict[str, Any]:
+    return {"database_url": SecretStr(stores.service_dsn("tenancy"))}
+
+
 @asynccontextmanager
 async def opened(stores: DataStores) -> AsyncIterator[House]:
-    settings = TenancySettings(database_url=SecretStr(stores.service_dsn("tenancy")))
+    settings = TenancySettings(**settings_of(stores))
 
     def dial(_: str) -> Any:
         raise AssertionError("tenancy calls no peer")

@@ -62,7 +62,7 @@ async def test_no_row_is_written_for_another_tenant(house: House, statement: str
     async with await psycopg.AsyncConnection.connect(house.stores.service_dsn("tenancy")) as connection:
         await connection.execute("SELECT set_config('hauberk.org', %s, true)", [house.stores.proof(own)])
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await connection.execute(statement, [other])  # type: ignore[arg-type]
+            await connection.execute(statement, [other])
 
 
 async def test_adapters_with_a_wrong_proof_find_nothing(house: House) -> None:

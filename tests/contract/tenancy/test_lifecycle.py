@@ -101,7 +101,7 @@ async def test_the_doors_cannot_read_tenant_data(house: House) -> None:
 async def test_the_login_role_cannot_become_another(house: House, role: str) -> None:
     async with await psycopg.AsyncConnection.connect(house.stores.service_dsn("tenancy")) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await connection.execute(f"SET ROLE {role}")  # type: ignore[arg-type]
+            await connection.execute(f"SET ROLE {role}")
 
 
 @pytest.mark.parametrize("service", ["auth", "ratelimit", "audit"])

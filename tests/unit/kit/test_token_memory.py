@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from services.kit.clock import SystemClock
@@ -22,6 +24,27 @@ def test_a_withdrawn_key_takes_its_tokens_with_it() -> None:
     mint.withdraw()
     with pytest.raises(Unauthenticated):
         checks.verify(token)
+
+
+class Later:
+    """A clock that can be set."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.ahead
+
+
+def test_a_remembered_token_still_expires() -> None:
+    mint, clock = Mint(), Later()
+    checks = TokenVerifier(mint, issuer=ISSUER, audience=DOMAIN, clock=clock)
+    token = mint.token()
+    assert checks.verify(token).subject == "ada"
+    clock.ahead = 60
+    with pytest.raises(Unauthenticated):
+        checks.verify(token)
+    assert not checks._seen
 
 
 def test_the_memory_is_bounded() -> None:

@@ -82,8 +82,11 @@ class Mint:
         for name in without:
             del body[name]
         kid = next(iter(self._private))
-        signer = key or self._private[kid]
-        return jwt.encode(body, signer, algorithm, headers={"typ": TYP, "kid": kid} | dict(headers or {}))
+        signer = None if algorithm == "none" else key or self._private[kid]
+        head = {"typ": TYP, "kid": kid} | dict(headers or {})
+        if head["kid"] is None:
+            del head["kid"]
+        return jwt.encode(body, signer, algorithm, headers=head)
 
 
 class Auth(auth_grpc.AuthServiceServicer):
@@ -207,9 +210,7 @@ def certificate(folder: Path, stem: str, names: Sequence[x509.GeneralName]) -> T
     signed = builder.sign(authority, hashes.SHA256())
     files = TlsFiles(folder / f"{stem}.crt", folder / f"{stem}.pem", folder / "ca.crt")
     pem = serialization.Encoding.PEM
-    write_private(
-        files.key, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    write_private(files.key, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     files.cert.write_bytes(signed.public_bytes(pem))
     return files
 

@@ -73,6 +73,8 @@ def test_found_whole_wherever_it_stands(entity: str, value: str) -> None:
         ("US_SSN", "123456789 is my social security number", "123456789"),
         ("US_SSN", "ss# 12345-6789", "12345-6789"),
         ("PHONE_NUMBER", "call me at 555-1234", "555-1234"),
+        ("PHONE_NUMBER", "EB 3889 713-853-3989 (Phone)", "713-853-3989"),
+        ("PHONE_NUMBER", "(978-376-9004)", "978-376-9004"),
         ("DATE_TIME", "card exp 09/27", "09/27"),
         ("EMAIL_ADDRESS", "email root@db1", "root@db1"),
         ("EMAIL_ADDRESS", "contact=j.chen@support.example.com", "j.chen@support.example.com"),
@@ -99,6 +101,7 @@ def test_a_word_near_decides_on_either_side(entity: str, text: str, value: str) 
         "in 2024 we sold 12,345,678 units at 3.50",
         "0x4532015112830366ab",
         "ZIP 12345-6789",
+        "phone me in Houston, TX 77042-2016",
     ],
 )
 def test_left_alone(text: str) -> None:

@@ -1,0 +1,1 @@
+"""The demonstration: scenarios, what each expects, and how they are shown."""

@@ -1,0 +1,1 @@
+"""An issuer's public keys: parsed, cached, loaded in the background."""

@@ -1,0 +1,124 @@
+"""The keys of one issuer in memory.
+
+A key that is cached is returned without waiting for anything. An unknown `kid` may cause one fetch per cool-down,
+counted on attempts: neither noise nor an issuer in trouble is asked more often. A set that cannot be renewed is used
+for a day; when even whether a key exists cannot be said, the answer is Unavailable, not a refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from services.auth.adapters.jwks.parse import KeySetError, parse
+from services.auth.adapters.jwks.source import Source, SourceError
+from services.kit.clock import Clock
+from services.kit.errors import Unavailable
+from services.kit.logs import logger
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """Seconds, and how many unknown names are remembered."""
+
+    fresh: float = 300.0
+    stale: float = 86_400.0
+    cooldown: float = 30.0
+    negative: float = 300.0
+    negative_entries: int = 1024
+    poll: float = 1.0
+
+
+class JwksCache:
+    """`services.auth.ports.IssuerKeys` over a source."""
+
+    def __init__(
+        self, issuer: str, source: Source, algorithms: frozenset[str], clock: Clock, policy: CachePolicy | None = None
+    ) -> None:
+        self._issuer = issuer
+        self._source = source
+        self._algorithms = algorithms
+        self._clock = clock
+        self._policy = policy or CachePolicy()
+        self._keys: dict[str, Any] = {}
+        self._loaded_at = 0.0
+        self._attempted_at = float("-inf")
+        self._failed = False
+        self._version = ""
+        self._absent: OrderedDict[str, float] = OrderedDict()
+        self._refresh: asyncio.Task[None] | None = None
+        self.attempts = 0
+
+    async def find(self, kid: str) -> Any | None:
+        """See the port."""
+        now = self._clock.now()
+        key = self._current(kid, now)
+        if key is not None:
+            return key
+        if self._keys and self._absent.get(kid, 0.0) > now:
+            return None
+        asked = self._refresh is None and now >= self._attempted_at + self._policy.cooldown
+        if asked or self._refresh is not None:
+            # Shielded: whoever gives up waiting does not take the fetch away from the others.
+            await asyncio.shield(self._start())
+            now = self._clock.now()
+            key = self._current(kid, now)
+            if key is not None:
+                return key
+        if self._failed or not self._usable(now):
+            raise Unavailable("issuer_keys", retry_after=self._policy.cooldown)
+        if asked:  # a set fetched before the question does not tell that the key is absent now
+            self._note_absent(kid, now)
+        return None
+
+    async def load(self) -> bool:
+        """Loads now, whatever was tried before; True when a usable set is in memory."""
+        await asyncio.shield(self._start())
+        return self._usable(self._clock.now())
+
+    async def keep_fresh(self) -> None:
+        """Runs for the life of the process: renews at 80 % of the fresh time, and when a file changed."""
+        while True:
+            now = self._clock.now()
+            due = now >= self._loaded_at + 0.8 * self._policy.fresh
+            rested = now >= self._attempted_at + self._policy.cooldown
+            version = await self._source.version()
+            if (due and rested) or version != self._version:
+                await asyncio.shield(self._start())
+            await asyncio.sleep(self._policy.poll)
+
+    def _current(self, kid: str, now: float) -> Any | None:
+        return self._keys.get(kid) if self._usable(now) else None
+
+    def _usable(self, now: float) -> bool:
+        return bool(self._keys) and now < self._loaded_at + self._policy.stale
+
+    def _note_absent(self, kid: str, now: float) -> None:
+        self._absent[kid] = now + self._policy.negative
+        self._absent.move_to_end(kid)
+        if len(self._absent) > self._policy.negative_entries:
+            self._absent.popitem(last=False)
+
+    def _start(self) -> asyncio.Task[None]:
+        """The one fetch under way, or a new one."""
+        if self._refresh is None:
+            self._attempted_at = self._clock.now()
+            self.attempts += 1
+            self._refresh = asyncio.get_running_loop().create_task(self._fetch())
+        return self._refresh
+
+    async def _fetch(self) -> None:
+        try:
+            self._version = await self._source.version()
+            self._keys = parse(await self._source.read(), self._algorithms)
+            self._loaded_at = self._clock.now()
+            self._failed = False
+            for kid in self._keys:
+                self._absent.pop(kid, None)
+        except (SourceError, KeySetError) as error:
+            self._failed = True
+            logger().warning("auth.jwks_not_loaded", issuer=self._issuer, rule=str(error).replace(" ", "_"))
+        finally:
+            self._refresh = None

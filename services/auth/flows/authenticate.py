@@ -1,0 +1,127 @@
+"""From a presented credential to a transaction token."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from services.auth.flows.api_keys import BrandOf
+from services.auth.flows.epochs import EpochBook
+from services.auth.flows.memberships import Memberships
+from services.auth.flows.minting import Minted, Minter
+from services.auth.policy import epochs
+from services.auth.policy.causes import Cause
+from services.auth.policy.epochs import Marks
+from services.auth.policy.identity import Circumstances, Membership, Verified, select_brand
+from services.kit.caller import Caller
+from services.kit.logs import logger
+
+
+class Kind(Enum):
+    """What kind of credential is presented."""
+
+    API_KEY = "api_key"
+    JWT = "jwt"
+    SESSION = "session"
+    CONTEXT_TOKEN = "context_token"  # noqa: S105 - a kind, not a token
+
+
+class Verifier(Protocol):
+    """Verifies one kind of credential. Raises Unavailable when it cannot be decided."""
+
+    async def verify(self, presented: str, brand_of: BrandOf) -> tuple[Verified, Marks] | Cause:
+        """Who it proves, with the epochs read; or why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request to authenticate. `workload` is who will use the token."""
+
+    kind: Kind
+    presented: str
+    brand: str
+    workload: str
+    txn: str
+    circumstances: Circumstances
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """The decision; `minted` is there exactly when the cause is NONE."""
+
+    cause: Cause
+    txn: str
+    minted: Minted | None = None
+
+
+class Authenticator:
+    """Credential, epochs, membership, token."""
+
+    def __init__(
+        self, verifiers: dict[Kind, Verifier], book: EpochBook, memberships: Memberships, minter: Minter
+    ) -> None:
+        self._verifiers = verifiers
+        self._book = book
+        self._memberships = memberships
+        self._minter = minter
+
+    async def authenticate(self, asked: Asked) -> Authenticated:
+        """Raises Unavailable when a store, the issuer's keys or tenancy cannot be asked; nobody is let in then."""
+        txn = asked.txn or secrets.token_hex(16)
+        verifier = self._verifiers.get(asked.kind)
+        if verifier is None:
+            return _refused(asked, txn, Cause.KIND_NOT_SERVED)
+
+        def brand_of(organisation: str, subject: str, bound: str) -> str:
+            chosen = select_brand(bound, asked.brand)
+            return self._memberships.expected_brand(organisation, subject, chosen or bound)
+
+        found = await verifier.verify(asked.presented, brand_of)
+        if isinstance(found, Cause):
+            return _refused(asked, txn, found)
+        verified, marks = found
+        brand = select_brand(verified.brand, asked.brand)
+        if brand is None:
+            return _refused(asked, txn, Cause.WRONG_BRAND)
+        membership = await self._memberships.resolve(verified.organisation, verified.subject, brand)
+        if membership.cause is not Cause.NONE:
+            return _refused(asked, txn, membership.cause)
+        current = await self._with_brand(verified, membership.brand, marks)
+        if current is None:
+            return _refused(asked, txn, Cause.EPOCH_OVERTAKEN)
+        caller = _caller(verified, membership, current, asked.workload, txn)
+        return Authenticated(Cause.NONE, txn, self._minter.mint(caller, asked.circumstances))
+
+    async def _with_brand(self, verified: Verified, brand: str, marks: Marks) -> Marks | None:
+        """The marks with that of the brand, which tenancy may just have named; None when it was revoked since."""
+        name = epochs.brand(brand)
+        if name in marks:
+            return marks
+        more = await self._book.read(verified.organisation, [name])
+        return None if epochs.overtaken(verified.issued_at, more, verified.slack) else {**marks, **more}
+
+
+def _caller(verified: Verified, membership: Membership, marks: Marks, workload: str, txn: str) -> Caller:
+    return Caller(
+        organisation=verified.organisation,
+        subject=verified.subject,
+        brand=membership.brand,
+        txn=txn,
+        workload=workload,
+        org_mac="",
+        expires_at=0,
+        credential_id=verified.credential_id,
+        scopes=verified.scopes,
+        epochs=epochs.snapshot(marks, verified.subject, membership.brand, verified.key_id),
+        plan=membership.plan,
+        zone=membership.zone,
+        account_created=membership.account_created,
+    )
+
+
+def _refused(asked: Asked, txn: str, cause: Cause) -> Authenticated:
+    logger().info("auth.credential_refused", kind=asked.kind.value, cause=cause.value, txn=txn, workload=asked.workload)
+    return Authenticated(cause, txn)

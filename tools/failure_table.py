@@ -1,0 +1,175 @@
+"""Writes the tables of docs/failure-modes.md from code and data: python -m tools.failure_table [--check].
+
+Stages come from `gateway.stages`, limits from `policies/ratelimit.yaml`. What each service depends on is read from its
+imports and channels, and must be described here: a new dependency without a word about its failure is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from gateway.stages import STAGES, OnFailure, Stage
+from services.ratelimit.adapters.policy_file import load_policy
+from services.ratelimit.policy import OnExpiry, OnStoreError, PolicyDocument, Unit
+from services.ratelimit.policy.document import LimitRule
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "failure-modes.md"
+POLICY = ROOT / "policies" / "ratelimit.yaml"
+BEGIN = "<!-- written by tools/failure_table.py: do not edit between these lines -->"
+END = "<!-- end of what tools/failure_table.py writes -->"
+
+# Where each process's code is. The kit's `run` is what every process but the gateway does beside its own work.
+SOURCES: Mapping[str, Path] = {
+    "gateway": ROOT / "gateway",
+    "auth": ROOT / "services" / "auth",
+    "tenancy": ROOT / "services" / "tenancy",
+    "ratelimit": ROOT / "services" / "ratelimit",
+    "redaction": ROOT / "services" / "redaction",
+    "every service": ROOT / "services" / "kit" / "run.py",
+}
+STORES = {"services.kit.redis": "redis", "services.kit.postgres": "postgres"}
+
+# (who, needs): what happens without it.
+CONSEQUENCES: Mapping[tuple[str, str], str] = {
+    ("gateway", "auth"): "`Admit` is refused at `auth` or `admission`",
+    ("gateway", "tenancy"): "`Admit` is refused at `tenancy`",
+    ("gateway", "ratelimit"): "`address` passes, marked degraded; `Admit` is refused at `ratelimit`",
+    ("gateway", "redaction"): "`Admit` is refused at `redaction`; what was reserved is given back",
+    ("auth", "postgres"): "UNAVAILABLE, except for a key that was accepted seconds ago and whose epochs are in Redis",
+    ("auth", "redis"): "UNAVAILABLE: without revocation epochs nobody is let in, and no admission is opened or found",
+    ("auth", "tenancy"): "UNAVAILABLE, except for a membership that was confirmed seconds ago",
+    ("tenancy", "postgres"): "UNAVAILABLE, except for facts that were read at most 2 s ago",
+    ("ratelimit", "redis"): "each limit as the table above says; commit, release, extend and inspect: UNAVAILABLE",
+    ("redaction", "redis"): "UNAVAILABLE where a value must be kept or restored; a text without findings passes",
+    ("every service", "auth"): "the last public keys stay in use; before the first set: UNAVAILABLE",
+}
+STAGE_WORDS = {OnFailure.CLOSED: "refused", OnFailure.OPEN: "passed, marked degraded"}
+EXPIRY_WORDS = {OnExpiry.REFUND: "refunded", OnExpiry.CHARGE: "charged as reserved"}
+
+
+class UndescribedError(ValueError):
+    """Code and descriptions disagree about who depends on what."""
+
+
+def store_words(document: PolicyDocument) -> dict[OnStoreError, str]:
+    """What a limit answers without Redis, in words."""
+    share = document.degraded.share_permille / 10
+    return {
+        OnStoreError.CLOSED: "refused (UNAVAILABLE)",
+        OnStoreError.OPEN: "allowed, marked degraded",
+        OnStoreError.DEGRADE: f"each process gives {share:g} % of the limit by itself, marked degraded",
+    }
+
+
+def dependencies(source: Path) -> set[str]:
+    """Stores that a service imports and peers that it opens a channel to."""
+    files = [source] if source.is_file() else sorted(source.rglob("*.py"))
+    found: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in STORES:
+                found.add(STORES[node.module])
+            found.update(_peer(node))
+    return found
+
+
+def _peer(node: ast.AST) -> Iterator[str]:
+    if not isinstance(node, ast.Call) or len(node.args) != 1:
+        return
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    argument = node.args[0]
+    if name == "channel" and isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        yield argument.value
+
+
+def check_described(
+    sources: Mapping[str, Path] = SOURCES, described: Mapping[tuple[str, str], str] = CONSEQUENCES
+) -> None:
+    """Raises UndescribedError when a dependency has no words, or words have no dependency."""
+    found = {(who, needs) for who, source in sources.items() for needs in dependencies(source)}
+    missing = sorted(found - described.keys())
+    left = sorted(described.keys() - found)
+    lines = [f"{who} depends on {needs}, and nothing says what happens without it" for who, needs in missing]
+    lines += [f"{who} does not depend on {needs} any more" for who, needs in left]
+    if lines:
+        raise UndescribedError("; ".join(lines))
+
+
+def tables(stages: Sequence[Stage], document: PolicyDocument) -> str:
+    """The three tables."""
+    parts = [
+        "### Stages of `Admit`",
+        _table(
+            ("#", "stage", "service", "runs after", "when it cannot decide", "share of the deadline"), _stages(stages)
+        ),
+        f"### Limits (policy version {document.version})",
+        _table(
+            ("limit", "counts for", "per", "without Redis", "a reservation nobody settled", "mode"), _limits(document)
+        ),
+        "### Dependencies",
+        _table(("who", "needs", "without it"), [(who, needs, words) for (who, needs), words in CONSEQUENCES.items()]),
+    ]
+    return "\n\n".join(parts)
+
+
+def _stages(stages: Sequence[Stage]) -> Iterator[Sequence[str]]:
+    for number, stage in enumerate(stages, start=1):
+        after = ", ".join(f"`{need}`" for need in stage.needs) or "-"
+        means = f"{stage.on_failure.value}: {STAGE_WORDS[stage.on_failure]}"
+        yield str(number), f"`{stage.name}`", stage.service, after, means, f"{stage.share:.0%}"
+
+
+def _limits(document: PolicyDocument) -> Iterator[Sequence[str]]:
+    words = store_words(document)
+    for rule in document.limits:
+        without = f"{rule.on_store_error.value}: {words[rule.on_store_error]}"
+        expiry = f"{rule.on_expiry.value}: {EXPIRY_WORDS[rule.on_expiry]}"
+        subject = rule.subject.value.replace("_", " ")
+        yield f"`{rule.id}`", subject, _window(rule), without, expiry, rule.mode
+
+
+def _window(rule: LimitRule) -> str:
+    unit = "micro-USD" if rule.unit is Unit.MICRO_USD else rule.unit.value
+    return f"{unit} / {f'{rule.window} s' if isinstance(rule.window, int) else rule.window.value}"
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def merged(text: str, written: str) -> str:
+    """The document with everything between the markers replaced; raises ValueError when they are not there once."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError("the document has not exactly one pair of markers, in order")
+    head, rest = text.split(BEGIN)
+    return f"{head}{BEGIN}\n\n{written}\n\n{END}{rest.split(END)[1]}"
+
+
+def main(argv: Sequence[str] | None = None, document: Path = DOCUMENT) -> int:
+    """Writes, or with --check fails when the document is not up to date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when the document is not up to date")
+    options = parser.parse_args(argv)
+    try:
+        check_described()
+    except UndescribedError as error:
+        sys.stderr.write(f"tools/failure_table.py: {error}\n")
+        return 1
+    text = document.read_text(encoding="utf-8")
+    fresh = merged(text, tables(STAGES, load_policy(POLICY)))
+    if options.check:
+        if fresh != text:
+            sys.stderr.write(f"docs/{document.name} is not up to date: run python -m tools.failure_table\n")
+        return int(fresh != text)
+    document.write_text(fresh, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
