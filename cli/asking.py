@@ -14,8 +14,7 @@ from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.gateway.v1 import gateway_service_pb2_grpc as gateway_grpc
 
 from embedded.client import Connection
-from embedded.layout import read_running
-from embedded.stack import Stack, StackOptions
+from embedded.stack import Stack, StackOptions, read_running
 
 TIMEOUT = 10.0
 # Callers on this machine; documentation range, so that it is nobody's real address.
@@ -59,7 +58,7 @@ async def reach(folder: Path) -> AsyncIterator[Reach]:
         async with Stack.running(folder, StackOptions()) as stack:
             yield stack
         return
-    connection = Connection.to(folder)
+    connection = Connection(folder)
     try:
         yield connection
     finally:

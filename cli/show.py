@@ -20,23 +20,25 @@ _UNITS = {
 }
 
 
-def verdicts(answer: pb.AdmitResponse) -> Table:
+def verdicts(answer: pb.AdmitResponse) -> RenderableType:
     """One row per layer, in the chain's order."""
     table = Table.grid(padding=(0, 2))
     table.add_column(min_width=10)
     table.add_column(min_width=10)
     table.add_column(justify="right", min_width=9)
     table.add_column()
+    skipped = [verdict.stage for verdict in answer.verdicts if verdict.reason == common.REASON_NOT_REACHED]
     for verdict in answer.verdicts:
-        table.add_row(*_row(verdict))
-    return table
+        if verdict.stage not in skipped:
+            table.add_row(*_row(verdict))
+    part: RenderableType = table
+    if skipped:
+        part = Group(table, Text(f"not reached: {', '.join(skipped)}", "bright_black"))
+    return part
 
 
 def _row(verdict: common.Verdict) -> tuple[Text, Text, Text, Text]:
     reason = reason_name(verdict.reason)
-    if reason == "NOT_REACHED":
-        grey = "bright_black"
-        return Text(verdict.stage, grey), Text("not run", grey), Text(""), Text("")
     name = outcome_name(verdict.outcome)
     notes = [reason_words(reason)] if reason_words(reason) else []
     if verdict.degraded:
@@ -108,7 +110,7 @@ def decision(answer: pb.AdmitResponse) -> RenderableType:
 
 def indented(part: RenderableType) -> Padding:
     """Set in from the margin."""
-    return Padding(part, INDENT)
+    return Padding(part, INDENT, expand=False)
 
 
 def say(console: Console, text: str, style: str = "") -> None:

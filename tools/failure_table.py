@@ -32,7 +32,11 @@ SOURCES: Mapping[str, Path] = {
     "redaction": ROOT / "services" / "redaction",
     "every service": ROOT / "services" / "kit" / "run.py",
 }
-STORES = {"services.kit.redis": "redis", "services.kit.postgres": "postgres"}
+OUTSIDE = {
+    "services.kit.redis": "redis",
+    "services.kit.postgres": "postgres",
+    "services.auth.adapters.jwks.source": "issuer",
+}
 
 # (who, needs): what happens without it.
 CONSEQUENCES: Mapping[tuple[str, str], str] = {
@@ -40,16 +44,17 @@ CONSEQUENCES: Mapping[tuple[str, str], str] = {
     ("gateway", "tenancy"): "`Admit` is refused at `tenancy`",
     ("gateway", "ratelimit"): "`address` passes, marked degraded; `Admit` is refused at `ratelimit`",
     ("gateway", "redaction"): "`Admit` is refused at `redaction`; what was reserved is given back",
-    ("auth", "postgres"): "UNAVAILABLE, except for a key that was accepted seconds ago and whose epochs are in Redis",
+    ("auth", "postgres"): "UNAVAILABLE, except for a key that was accepted at most 5 s ago, its epochs being in Redis",
     ("auth", "redis"): "UNAVAILABLE: without revocation epochs nobody is let in, and no admission is opened or found",
-    ("auth", "tenancy"): "UNAVAILABLE, except for a membership that was confirmed seconds ago",
+    ("auth", "tenancy"): "UNAVAILABLE, except for a membership that was confirmed at most 5 s ago",
+    ("auth", "issuer"): "its public keys in memory serve for a day; after that, and for a new key: UNAVAILABLE",
     ("tenancy", "postgres"): "UNAVAILABLE, except for facts that were read at most 2 s ago",
     ("ratelimit", "redis"): "each limit as the table above says; commit, release, extend and inspect: UNAVAILABLE",
     ("redaction", "redis"): "UNAVAILABLE where a value must be kept or restored; a text without findings passes",
     ("every service", "auth"): "the last public keys stay in use; before the first set: UNAVAILABLE",
 }
 STAGE_WORDS = {OnFailure.CLOSED: "refused", OnFailure.OPEN: "passed, marked degraded"}
-EXPIRY_WORDS = {OnExpiry.REFUND: "refunded", OnExpiry.CHARGE: "charged as reserved"}
+EXPIRY_WORDS = {OnExpiry.REFUND: "given back", OnExpiry.CHARGE: "charged as reserved"}
 
 
 class UndescribedError(ValueError):
@@ -72,8 +77,8 @@ def dependencies(source: Path) -> set[str]:
     found: set[str] = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module in STORES:
-                found.add(STORES[node.module])
+            if isinstance(node, ast.ImportFrom) and node.module in OUTSIDE:
+                found.add(OUTSIDE[node.module])
             found.update(_peer(node))
     return found
 

@@ -51,7 +51,7 @@ async def _serve(args: argparse.Namespace) -> None:
 
     progress = err()
     progress.print("starting PostgreSQL, Redis, the services and the gateway ...")
-    options = StackOptions(port=args.port, otlp_endpoint=args.otlp)
+    options = StackOptions(gateway_port=args.port, otlp_endpoint=args.otlp)
     async with Stack.running(args.data, options) as stack:
         _tell(out(), stack, args)
         await stop_requested()

@@ -31,6 +31,7 @@ from services.ratelimit.settings import DEFAULT_POLICY
 
 SECOND = 1_000_000
 TIME_LINE = "local clock = redis.call('TIME')"
+DEFAULT_PRICE = Price(1, 1)
 _CLOCK_KEY = "hk:test:clock"
 _numbers = count(1)
 
@@ -95,7 +96,7 @@ def default_policy() -> PolicyDocument:
     return load_policy(DEFAULT_POLICY)
 
 
-async def ask(  # noqa: PLR0913
+async def ask(
     store: RedisLimits,
     partition: str,
     groups: dict[str, Group],
@@ -107,7 +108,7 @@ async def ask(  # noqa: PLR0913
     request: str = "",
     workload: str = "gateway",
     hold: int = 60 * SECOND,
-    price: Price = Price(1, 1),
+    price: Price = DEFAULT_PRICE,
 ) -> Answer:
     """One decision, with short words."""
     bound = tuple(BoundGroup(g, ("ub", name)) for name, g in groups.items())

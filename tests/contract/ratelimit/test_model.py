@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
-    invariant,
     precondition,
     rule,
     run_state_machine_as_test,
@@ -29,24 +28,21 @@ START = 1_772_323_198 * SECOND  # 2026-02-28 23:59:58 UTC
 PRICE = Price(1_000_000, 2_500_000)
 
 USER = group(
-    limit(Algorithm.GCRA, 3, 10, on_expiry=OnExpiry.REFUND),
-    limit(Algorithm.SLIDING, 4, 10, on_expiry=OnExpiry.REFUND),
-    limit(Algorithm.SLIDING, 2, 7, observe=True),
-    limit(Algorithm.SLIDING, 40, 60, Unit.TOKENS),
-    limit(Algorithm.CALENDAR, 70, Calendar.DAY, Unit.TOKENS, on_expiry=OnExpiry.REFUND),
+    limit(Algorithm.GCRA, 12, 10, on_expiry=OnExpiry.REFUND),
+    limit(Algorithm.SLIDING, 14, 6, on_expiry=OnExpiry.REFUND),
+    limit(Algorithm.SLIDING, 3, 7, observe=True),
+    limit(Algorithm.SLIDING, 50, 8, Unit.TOKENS),
+    limit(Algorithm.CALENDAR, 120, Calendar.DAY, Unit.TOKENS, on_expiry=OnExpiry.REFUND),
 )
-EVERYONE = group(limit(Algorithm.CALENDAR, 400, Calendar.MONTH, Unit.MICRO_USD))
+EVERYONE = group(limit(Algorithm.CALENDAR, 600, Calendar.MONTH, Unit.MICRO_USD))
 
-names = st.integers(0, 11).map(lambda n: f"request-{n:04d}")
-workloads = st.sampled_from(["gateway", "gateway", "gateway", "backend/shop"])
-users = st.sampled_from(["ann", "bob"])
-tokens = st.integers(0, 30)
-prices = st.sampled_from([PRICE, PRICE, Price(0, 0)])
-steps = st.one_of(
-    st.integers(1, 2_000_000),
-    st.integers(1, 12).map(lambda s: s * SECOND),
-    st.sampled_from([60 * SECOND, 3600 * SECOND, 86_400 * SECOND, 31 * 86_400 * SECOND]),
-)
+workloads = st.sampled_from(["gateway"] * 5 + ["backend/shop"])
+users = st.sampled_from(["ann", "ann", "bob"])
+tokens = st.integers(0, 9)
+prices = st.sampled_from([PRICE, PRICE, PRICE, Price(0, 0)])
+short, seconds = st.integers(1, 900_000), st.integers(1, 9).map(lambda s: s * SECOND)
+far = st.sampled_from([60 * SECOND, 3600 * SECOND, 86_400 * SECOND, 31 * 86_400 * SECOND])
+steps = st.one_of(short, short, seconds, seconds, seconds, far)
 
 
 class Agreement(RuleBasedStateMachine):
@@ -62,6 +58,13 @@ class Agreement(RuleBasedStateMachine):
         self.limits = virtual_limits(self.store, self.clock)
         self.model = Model(START)
         self.org = fresh("model")
+        self.made = 0
+        self.sent: dict[str, Any] = {}
+
+    def _some(self, data: st.DataObject) -> str:
+        """A reservation that can still be settled, if there is one; else any that ever was."""
+        live = [name for name, hold in self.model.holds.items() if hold.state in ("held", "expired")]
+        return data.draw(st.sampled_from(live or list(self.model.holds)))
 
     def teardown(self) -> None:
         self.runner.run(self.store.close())
@@ -82,13 +85,29 @@ class Agreement(RuleBasedStateMachine):
         requests=st.integers(0, 3),
         spend=st.tuples(tokens, tokens),
         price=prices,
-        name=names,
+        again=st.integers(0, 4),
         workload=workloads,
-        ttl=st.integers(1, 20),
+        ttl=st.integers(1, 12),
+        data=st.data(),
     )
     def decide(
-        self, mode: Mode, user: str, requests: int, spend: Any, price: Price, name: str, workload: str, ttl: int
+        self,
+        *,
+        mode: Mode,
+        user: str,
+        requests: int,
+        spend: Any,
+        price: Price,
+        again: int,
+        workload: str,
+        ttl: int,
+        data: st.DataObject,
     ) -> None:
+        self.made += 1
+        name = self._some(data) if self.model.holds and again == 0 else f"request-{self.made:04d}"
+        if again == 0 and data.draw(st.booleans()) and name in self.sent:
+            mode, user, requests, spend, price = self.sent[name]
+        self.sent[name] = (mode, user, requests, spend, price)
         costs = Costs(requests, sum(spend), money(price, *spend))
         bound = (BoundGroup(USER, ("ub", user)), BoundGroup(EVERYONE, ("org",)))
         ask = Ask(self.org, bound, mode, costs, price, workload, name, ttl * SECOND)
@@ -98,36 +117,33 @@ class Agreement(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.holds)
     @rule(
-        name=names,
+        data=st.data(),
         workload=workloads,
         requests=st.integers(0, 3),
         spend=st.tuples(tokens, tokens),
         price=st.none() | prices,
     )
-    def commit(self, name: str, workload: str, requests: int, spend: Any, price: Price | None) -> None:
+    def commit(self, data: st.DataObject, workload: str, requests: int, spend: Any, price: Price | None) -> None:
+        name = self._some(data)
         use = Use(requests, *spend, price)
         got = self.runner.run(self.limits.commit(Reservation(self.org, name, workload), use))
         assert got == self.model.settle(name, workload, use, keep=True)
 
     @precondition(lambda self: self.model.holds)
-    @rule(name=names, workload=workloads, keep=st.booleans())
-    def release(self, name: str, workload: str, keep: bool) -> None:
+    @rule(data=st.data(), workload=workloads, keep=st.booleans())
+    def release(self, data: st.DataObject, workload: str, keep: bool) -> None:
+        name = self._some(data)
         got = self.runner.run(self.limits.release(Reservation(self.org, name, workload), keep_requests=keep))
         assert got == self.model.settle(name, workload, None, keep=keep)[0]
 
     @precondition(lambda self: self.model.holds)
-    @rule(name=names, workload=workloads, spend=st.tuples(tokens, tokens), ttl=st.integers(1, 4000))
-    def extend(self, name: str, workload: str, spend: Any, ttl: int) -> None:
+    @rule(data=st.data(), workload=workloads, spend=st.tuples(tokens, tokens), ttl=st.integers(1, 4000))
+    def extend(self, data: st.DataObject, workload: str, spend: Any, ttl: int) -> None:
+        name = self._some(data)
         use = Use(0, *spend, None)
         every = [*USER.limits, *EVERYONE.limits]
         got = self.runner.run(self.limits.extend(Reservation(self.org, name, workload), use, ttl * SECOND, every))
         assert got == self.model.extend(name, workload, use, ttl * SECOND)
-
-    @invariant()
-    def nothing_overshoots_by_admission(self) -> None:
-        """Reservations alone never pass a limit; only a commit of more than was reserved may."""
-        for hold in self.model.holds.values():
-            assert all(entry.amount >= 0 for entry in hold.entries)
 
 
 @pytest.mark.timeout(110)
@@ -136,6 +152,6 @@ def test_scripts_agree_with_the_reference(data_stores: DataStores) -> None:
     run_state_machine_as_test(
         Agreement,
         settings=settings(
-            max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=120, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -52,16 +52,16 @@ def test_every_order_but_the_declared_ones_is_refused() -> None:
             check_order(wrong)
 
 
-def _service(kind: int | None, *workloads: str) -> Any:
+def _service(kind: Any, *workloads: str) -> Any:
     file = descriptor_pb2.FileDescriptorProto(name="undeclared.proto", package="undeclared")
     file.dependency.extend(["hauberk/common/v1/access.proto", "hauberk/auth/v1/auth_service.proto"])
     method = file.service.add(name="Door").method.add(name="Open")
     method.input_type = method.output_type = ".hauberk.auth.v1.GetJwksRequest"
     if kind is not None:
-        method.options.Extensions[access_pb2.access].kind = kind  # type: ignore[assignment]
+        method.options.Extensions[access_pb2.access].kind = kind
         method.options.Extensions[access_pb2.access].workloads.extend(workloads)
     pool = descriptor_pool.DescriptorPool()
-    known = descriptor_pool.Default()  # type: ignore[no-untyped-call]
+    known = descriptor_pool.Default()
     needed: list[str] = []
 
     def collect(name: str) -> None:
@@ -93,4 +93,4 @@ def test_a_method_that_names_no_workload_does_not_start() -> None:
 def test_the_rules_are_those_of_the_contract() -> None:
     rules = rules_of([auth_pb.DESCRIPTOR.services_by_name["AuthService"]])
     rule = rules["/hauberk.auth.v1.AuthService/CreateApiKey"]
-    assert (rule.kind, rule.workloads, rule.scope) == (TENANT, {"gateway", "backend"}, "keys.manage")
+    assert (rule.kind, set(rule.workloads), rule.scope) == (int(TENANT), {"gateway", "backend"}, "keys.manage")

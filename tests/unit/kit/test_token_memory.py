@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,8 @@ async def test_keys_load_and_the_last_good_set_stays() -> None:
     from jwt.algorithms import ECAlgorithm
 
     mint = Mint()
-    answers = [json.dumps({"keys": [{**ECAlgorithm.to_jwk(mint.find("k1"), as_dict=True), "kid": "k1"}]}), "broken"]
+    public: Any = mint.find("k1")
+    answers = [json.dumps({"keys": [{**ECAlgorithm.to_jwk(public, as_dict=True), "kid": "k1"}]}), "broken"]
 
     async def fetch() -> str:
         return answers.pop(0)

@@ -82,7 +82,7 @@ class Mint:
         for name in without:
             del body[name]
         kid = next(iter(self._private))
-        signer = None if algorithm == "none" else key or self._private[kid]
+        signer: Any = None if algorithm == "none" else key or self._private[kid]
         head = {"typ": TYP, "kid": kid} | dict(headers or {})
         if head["kid"] is None:
             del head["kid"]
@@ -138,9 +138,7 @@ class World:
         self._joined = joined
 
     @asynccontextmanager
-    async def channel(
-        self, transport: str, workload: str = SHOP, files: TlsFiles | None = None
-    ) -> AsyncIterator[aio.Channel | InProcessChannel]:
+    async def channel(self, transport: str, workload: str = SHOP, files: TlsFiles | None = None) -> AsyncIterator[Any]:
         """A channel of a workload over mTLS (`tcp`) or without a socket (`inprocess`)."""
         if transport == "inprocess":
             yield InProcessChannel(self._joined, f"spiffe://{DOMAIN}/{workload}")
