@@ -14,7 +14,8 @@ from typing import Any
 
 from rich.table import Table
 
-from bench.harness import NAMES, Row, measure
+from bench.harness import NAMES, measure
+from bench.rows import Row
 from cli.terminal import err, out
 
 FIRST = ("bench", "case", "n", "p50_ms", "p99_ms", "per_second", "ratio_to_echo")

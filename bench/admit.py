@@ -21,12 +21,14 @@ from hauberk.gateway.v1 import gateway_service_pb2 as pb
 
 from bench import echo
 from bench.echo import Echo
-from bench.harness import Row, interleaved
+from bench.harness import interleaved
+from bench.rows import Row
 from cli.asking import Gateway, Reach, by_jwt, question
 from cli.members import Administrator
+from embedded.client import Connection
 from embedded.datafolder import DataFolder
 from embedded.processes import running_processes
-from embedded.stack import Connection, read_running
+from embedded.stack import read_running
 
 SIZE = 2048
 # Below every limit of a user: 15 messages a minute.

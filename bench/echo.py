@@ -16,6 +16,8 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 from grpc import aio
 
+from bench.rows import Row, row
+
 METHOD = "/hauberk.bench.Echo/Call"
 WARM_UP = 200
 
@@ -55,10 +57,8 @@ async def running() -> AsyncIterator[Echo]:
         await process.wait()
 
 
-async def run(small: bool) -> list[dict[str, Any]]:
+async def run(small: bool) -> list[Row]:
     """The yardstick itself."""
-    from bench.harness import row
-
     async with running() as echo:
         return [row("empty call, one in flight", await echo.times(500 if small else 5000))]
 
@@ -66,7 +66,7 @@ async def run(small: bool) -> list[dict[str, Any]]:
 async def serve() -> None:
     """Serves until standard input ends."""
 
-    async def answer(request: Empty, context: Any) -> Empty:
+    async def answer(request: Empty, _context: Any) -> Empty:
         return request
 
     method = grpc.unary_unary_rpc_method_handler(answer, Empty.FromString, Empty.SerializeToString)

@@ -11,31 +11,16 @@ from __future__ import annotations
 import importlib
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bench import echo
 from bench.echo import Echo
-from cli.latency import percentile
+from bench.rows import Row, row
 
-Row = dict[str, Any]
 NAMES = ("echo", "admit", "redact", "decide")
 ROUNDS = 20
 AROUND = 300
-
-
-def row(case: str, seconds: Sequence[float], **more: Any) -> Row:
-    """The figures of one case; `per_second` at one in flight."""
-    milliseconds = [value * 1000 for value in seconds]
-    total = sum(seconds)
-    return {
-        "case": case,
-        "n": len(milliseconds),
-        "p50_ms": round(percentile(milliseconds, 0.50), 4),
-        "p99_ms": round(percentile(milliseconds, 0.99), 4),
-        "per_second": round(len(milliseconds) / total, 1) if total else 0.0,
-        **more,
-    }
 
 
 async def interleaved(case: str, yardstick: Echo, n: int, ask: Callable[[int], Awaitable[None]], **more: Any) -> Row:

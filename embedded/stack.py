@@ -16,7 +16,7 @@ from typing import Any
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from embedded import assembly, seed
-from embedded.client import Connection
+from embedded.client import BACKEND, Connection
 from embedded.datafolder import DataFolder
 from embedded.issuer import ensure_issuer
 from embedded.layout import TRUST_DOMAIN, Layout, Running, read_running
@@ -70,6 +70,7 @@ async def running_stores(folder: Path) -> AsyncIterator[Stores]:
         layout.client.mkdir(mode=0o700, exist_ok=True)
         ensure_keys(layout.keys)
         ensure_issuer(layout)
+        layout.certificate(BACKEND)  # so that a backend on this machine can connect
         postgres, redis = PostgresServer(held), RedisServer(held)
         async with Supervisor([postgres, redis]) as supervisor:
             keys = {version.kid: version.value for version in KeyRing(layout.keys).versions(ORG_MAC)}

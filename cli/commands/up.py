@@ -69,7 +69,7 @@ def _tell(console: Console, stack: Stack, args: argparse.Namespace) -> None:
     facts.add_row("gateway and services", f"{stack.address}   (gRPC, mutual TLS)")
     facts.add_row("health, reflection", f"{stack.ops_address}   (loopback only, plain)")
     facts.add_row("data folder", str(stack.folder))
-    facts.add_row("client certificates", str(stack.folder / "client"))
+    facts.add_row("client certificate", f"{stack.client().cert}   (its key beside it, and ca.crt)")
     say(console, "Hauberk is up", "bold green")
     console.print(indented(facts))
     if stack.first_start:

@@ -191,7 +191,8 @@ async def test_a_good_token_is_accepted_with_no_more_than_its_issuer_may_give() 
     found = await desk.present(raw(header(), body), Kind.JWT)
     assert found.minted is not None
     caller = found.minted.caller
-    assert (caller.organisation, caller.subject, caller.brand, caller.scopes) == (ORG, USER, BRAND, {"chat"})
+    assert (caller.organisation, caller.subject, caller.brand) == (ORG, USER, BRAND)
+    assert caller.scopes == {"chat"}
     assert caller.credential_id.startswith("jwt_")
 
 
@@ -202,13 +203,19 @@ async def test_an_issuer_speaks_only_for_its_organisations(claimed: object) -> N
     assert await refuse(raw(header(), claims_at(desk.clock.now(), org=claimed)), desk) is Cause.JWT_ORGANISATION
 
 
-async def test_a_token_from_before_a_revocation_is_refused_and_one_from_after_is_not() -> None:
+@pytest.mark.parametrize("issued", [-50, -40, -11])
+async def test_a_token_from_before_a_revocation_is_refused(issued: int) -> None:
     desk = desk_with()
-    token = good(desk.clock.now())
-    desk.epochs.ledger[ORG, f"u:{USER}"] = Mark(1, desk.clock.now() + 20)
-    assert await refuse(token, desk) is Cause.EPOCH_OVERTAKEN
-    desk.clock.time += 60
-    fresh = await desk.present(good(desk.clock.now()), Kind.JWT)
+    now = desk.clock.now()
+    desk.epochs.ledger[ORG, f"u:{USER}"] = Mark(1, now - 40)
+    assert await refuse(good(now + issued), desk) is Cause.EPOCH_OVERTAKEN  # -11: the issuer's clock may run ahead
+
+
+async def test_a_token_from_after_a_revocation_is_accepted() -> None:
+    desk = desk_with()
+    now = desk.clock.now()
+    desk.epochs.ledger[ORG, f"u:{USER}"] = Mark(1, now - 40)
+    fresh = await desk.present(good(now - 5), Kind.JWT)
     assert fresh.minted is not None
     assert fresh.minted.caller.epochs.user == 1
 

@@ -21,6 +21,7 @@ _FAMILIES: Mapping[str, tuple[type, ...]] = {
     "ES": (ec.EllipticCurvePublicKey,),
     "Ed": (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey),
 }
+_CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 
 
 class KeySetError(ValueError):
@@ -71,10 +72,16 @@ def _usable(entry: Any, algorithms: frozenset[str]) -> Any | None:
         return None
     try:
         key = jwt.PyJWK(entry, algorithm=algorithm or min(algorithms)).key
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
         return None
+    return key if _fits(key, frozenset({algorithm}) if algorithm else algorithms) else None
+
+
+def _fits(key: Any, algorithms: frozenset[str]) -> bool:
     if not isinstance(key, _FAMILIES.get(family(min(algorithms)), ())):
-        return None
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
-        return None
-    return key
+        return False
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= MIN_RSA_BITS
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.name in {_CURVES.get(algorithm) for algorithm in algorithms}
+    return True
