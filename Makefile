@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit check lint format types imports proto proto-check bench prove lock env clean
+.PHONY: help setup demo test test-unit check lint format types imports proto proto-check docs docs-check bench prove lock env clean
 
 ##@ First
 help: ## Show this help
@@ -37,7 +37,7 @@ test: setup ## Run every test at small sizes (PYTEST_ARGS="-k name" narrows)
 test-unit: setup ## Run the tests that need no database
 	$(RUN) -m pytest tests/unit $(PYTEST_ARGS)
 
-check: lint types imports proto-check ## Run every gate but the tests
+check: lint types imports proto-check docs-check ## Run every gate but the tests
 
 lint: setup ## Style and common mistakes
 	$(BIN)/ruff check .
@@ -59,6 +59,12 @@ proto: setup ## Generate gen/ from protos/
 proto-check: setup ## gen/ is up to date, the contract is clean, nothing released is broken
 	$(RUN) -m tools.protogen --check
 	$(RUN) -m tools.contract_check
+
+docs: setup ## Write the failure tables of docs/failure-modes.md from code and policy
+	$(RUN) -m tools.failure_table
+
+docs-check: setup ## The failure tables say what code and policy say
+	$(RUN) -m tools.failure_table --check
 
 ##@ Measure
 bench: setup ## Measure at small sizes and print a table

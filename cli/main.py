@@ -9,10 +9,34 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from cli.commands import admit, chain, check_config, demo, prepare, replay, serve, up, version
+from cli.commands import (
+    admit,
+    chain,
+    check_config,
+    create_organisation,
+    demo,
+    healthcheck,
+    prepare,
+    replay,
+    serve,
+    up,
+    version,
+)
 from cli.errors import CliError
 
-COMMANDS: tuple[ModuleType, ...] = (up, demo, admit, replay, chain, serve, prepare, check_config, version)
+COMMANDS: tuple[ModuleType, ...] = (
+    up,
+    demo,
+    admit,
+    replay,
+    chain,
+    serve,
+    prepare,
+    create_organisation,
+    check_config,
+    healthcheck,
+    version,
+)
 
 _ABOUT = """\
 Hauberk decides, before and after a model is called, who may ask, how much, and with which words.

@@ -13,13 +13,19 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from cli.services import NAMES
 from services.kit import certs
 from services.kit.database_roles import SERVICES, role_of
-from services.kit.keys import API_KEY_PEPPER, MAPPING_KEK, ORG_MAC, TXN_SIGNING, KeyRing, write_private
+from services.kit.keys import ADMISSION, API_KEY_PEPPER, MAPPING_KEK, ORG_MAC, TXN_SIGNING, KeyRing, write_private
 from services.kit.migrate import prepare_database
 from services.kit.provision import FIRST, MAKERS
 
 CLIENTS = ("backend/app", "operator")
 # A service holds only the keys that it uses, each in a folder of its own.
-HOLDERS = {TXN_SIGNING: "auth", ORG_MAC: "auth", API_KEY_PEPPER: "auth", MAPPING_KEK: "redaction"}
+HOLDERS = {
+    TXN_SIGNING: "auth",
+    ORG_MAC: "auth",
+    API_KEY_PEPPER: "auth",
+    ADMISSION: "auth",
+    MAPPING_KEK: "redaction",
+}
 WITH_DATABASE = ("auth", "tenancy")
 # Service and ops port of each on one machine.
 PORTS = {name: 7443 + 10 * number for number, name in enumerate(NAMES)}

@@ -90,6 +90,11 @@ def _remaining(limit: limits_pb.LimitStatus) -> str:
     return f"{limit.remaining} of {limit.limit} {_UNITS.get(limit.unit, '')}".rstrip()
 
 
+def not_searched(answer: pb.AdmitResponse) -> Text:
+    """What could not be looked for, said plainly."""
+    return Text("not searched for  " + ", ".join(answer.entities_not_searched), "yellow")
+
+
 def decision(answer: pb.AdmitResponse) -> RenderableType:
     """Everything about one decision."""
     parts: list[RenderableType] = [headline(answer), verdicts(answer)]
@@ -98,7 +103,7 @@ def decision(answer: pb.AdmitResponse) -> RenderableType:
     if answer.safe_reply.text:
         parts.append(Text(f"the user is told  {answer.safe_reply.text}"))
     if answer.entities_not_searched:
-        parts.append(Text("not searched for  " + ", ".join(answer.entities_not_searched), "yellow"))
+        parts.append(not_searched(answer))
     if answer.admission:
         parts.append(Text(f"admission  {answer.admission}", "bright_black"))
     if answer.limits:

@@ -35,11 +35,12 @@ def run(args: argparse.Namespace) -> int:
         print_json({"stages": stages})
         return 0
     table = Table(box=None, pad_edge=False)
-    for title in ("", "stage", "needs", "on failure", "share of the deadline"):
+    for title in ("", "stage", "needs", "on failure", "share of time", "decides"):
         table.add_column(title, justify="right" if not title else "left")
     for number, stage in enumerate(stages):
         share = f"{stage['share']:.0%}"
-        table.add_row(str(number), stage["name"], ", ".join(stage["needs"]) or "-", stage["on_failure"], share)
+        needs = ", ".join(stage["needs"]) or "-"
+        table.add_row(str(number), stage["name"], needs, stage["on_failure"], share, stage["decides"])
     out().print(table)
     return 0
 

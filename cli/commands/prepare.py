@@ -40,12 +40,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--redis-url", default="redis://127.0.0.1:6379/0", metavar="URL", help="for the settings files")
     parser.add_argument("--trust-domain", default="hauberk.local", help="SPIFFE trust domain (default: %(default)s)")
     parser.add_argument("--hosts", action="store_true", help="each service on a host of its own name, port 7443")
+    parser.add_argument(
+        "--bundles", type=Path, metavar="FOLDER", help="also copy, for each process, what it alone needs to FOLDER/NAME"
+    )
     parser.add_argument("--no-certificates", action="store_true", help="leave certificates to another authority")
     parser.add_argument("--no-settings", action="store_true", help="write no settings files")
 
 
 def run(args: argparse.Namespace) -> int:
     """Does what is missing, and says so."""
+    from cli.bundles import bundle
     from cli.prepared import Preparation, Site
 
     database = args.database_admin_url or os.environ.get(URL_VARIABLE, "")
@@ -59,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
         work.database()
     if not args.no_settings:
         work.settings()
+    if args.bundles:
+        bundle(site.folder, args.bundles)
+        work.done.append(f"a folder for each process in {args.bundles}")
     console = out()
     for line in work.done:
         console.print(f"[green]made[/]  {line}", soft_wrap=True)

@@ -16,7 +16,7 @@ from rich.text import Text
 from cli import waterfall
 from cli.demo.scenario import Check, Report, Scenario, World
 from cli.demo.scenarios import SCENARIOS
-from cli.show import indented, left, sanitised, say, verdicts
+from cli.show import indented, left, not_searched, sanitised, say, verdicts
 from cli.terminal import out
 from embedded.datafolder import DataFolder
 from embedded.stack import Stack, StackOptions
@@ -71,6 +71,8 @@ def _show(console: Console, number: int, scenario: Scenario, report: Report) -> 
         console.print(indented(verdicts(answer)))
         if answer.messages:
             console.print(indented(sanitised(answer)))
+        if answer.entities_not_searched:
+            console.print(indented(not_searched(answer)))
         if answer.safe_reply.text:
             say(console, f"   the user is told  {answer.safe_reply.text}", "bright_black")
         if answer.messages and number == 1:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.kit.keys import write_private
+from services.kit.settings import Environment, ServiceSettings, SettingsError
 from services.kit.tls import INTERNAL_DOMAIN, TlsFiles
 
 # Production refuses a chain whose authority carries this name.
@@ -46,6 +47,20 @@ def issue(folder: Path, trust_domain: str, workload: str, *, serves: Sequence[st
     write_private(files.key, _pem(key))
     files.cert.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
     return files
+
+
+def refuse_development(settings: ServiceSettings, files: TlsFiles) -> None:
+    """Raises SettingsError in production when certificates of a development authority would be trusted."""
+    if settings.environment is not Environment.PRODUCTION:
+        return
+    try:
+        authorities = x509.load_pem_x509_certificates(files.ca.read_bytes())
+    except ValueError:
+        raise SettingsError(f"tls_ca: {files.ca.name} holds no certificate") from None
+    for authority in authorities:
+        names = authority.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        if any(name.value == DEVELOPMENT_CA for name in names):
+            raise SettingsError("tls_ca: a development authority is not accepted in production")
 
 
 def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:

@@ -15,6 +15,7 @@ from hauberk.auth.v1 import auth_service_pb2 as auth_pb
 from hauberk.auth.v1 import auth_service_pb2_grpc as auth_grpc
 
 from services.kit import channels, logs
+from services.kit.certs import refuse_development
 from services.kit.channels import Client
 from services.kit.clock import SystemClock
 from services.kit.inprocess import InProcessChannel, InProcessServer
@@ -44,6 +45,7 @@ async def serve(settings: S, build: Build[S]) -> None:
     """Builds the application, serves it, and closes everything in the reverse order."""
     async with AsyncExitStack() as stack:
         tls = TlsFiles.of(settings)
+        refuse_development(settings, tls)
         wiring = Wiring(KeyRing(settings.key_folder), dialer(settings, tls), SystemClock(), stack)
         app = await build(settings, wiring)
         logs.setup(app.name, settings.log_level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as pb
 from hauberk.ratelimit.v1 import ratelimit_service_pb2_grpc as pb_grpc
 
+from services.kit.clock import Clock
 from services.kit.redis import RedisStore
 from services.kit.server import App, Mount, Wiring
 from services.kit.settings import SettingsError
@@ -12,9 +13,11 @@ from services.ratelimit.adapters.local_share import MemoryShare
 from services.ratelimit.adapters.policy_file import load_policy
 from services.ratelimit.adapters.redis_limits import RedisLimits
 from services.ratelimit.limiter import Limiter
-from services.ratelimit.policy import PolicyError
+from services.ratelimit.policy import PolicyDocument, PolicyError
 from services.ratelimit.servicer import RateLimitServicer
 from services.ratelimit.settings import RateLimitSettings
+
+DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RateLimitService"]
 
 
 async def build(settings: RateLimitSettings, wiring: Wiring) -> App:
@@ -29,13 +32,12 @@ async def build(settings: RateLimitSettings, wiring: Wiring) -> App:
         raise SettingsError(f"ratelimit_policy: {error}") from None
     store = RedisStore(url, settings.store_timeout)
     wiring.stack.push_async_callback(store.close)
-    limiter = Limiter(
-        RedisLimits(store, wiring.clock), MemoryShare(wiring.clock, document.degraded.share_permille), document
-    )
-    mount = Mount(
-        # What is not overridden answers UNIMPLEMENTED.
-        RateLimitServicer(limiter),
-        pb_grpc.add_RateLimitServiceServicer_to_server,
-        pb.DESCRIPTOR.services_by_name["RateLimitService"],
-    )
-    return App("ratelimit", [mount])
+    return application(store, document, wiring.clock)
+
+
+def application(store: RedisStore, document: PolicyDocument, clock: Clock) -> App:
+    """The service over one store and one policy."""
+    local = MemoryShare(clock, document.degraded.share_permille)
+    # What the servicer does not override answers UNIMPLEMENTED.
+    servicer = RateLimitServicer(Limiter(RedisLimits(store, clock), local, document))
+    return App("ratelimit", [Mount(servicer, pb_grpc.add_RateLimitServiceServicer_to_server, DESCRIPTOR)])

@@ -49,7 +49,7 @@ async def test_case(stack: Stack, case: dict[str, Any], transport: str) -> None:
 def request_of(case: dict[str, Any], stack: Stack) -> pb.AdmitRequest:
     fields: dict[str, Any] = {**ORDINARY, **credential(case.get("credential", "key"), stack), **case.get("request", {})}
     if "repeat_message" in case:
-        fields["messages"] = ORDINARY["messages"] * case["repeat_message"]  # type: ignore[operator]
+        fields["messages"] = ORDINARY["messages"] * case["repeat_message"]
     return ParseDict(fields, pb.AdmitRequest())
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -45,7 +46,7 @@ async def served_again(traffic: Traffic, since: float, patience: float = 15.0) -
 
 @pytest.mark.parametrize("store", ["redis", "postgres"])
 async def test_a_killed_store_never_means_a_silent_allow(
-    stack: Stack, store: str, record_property: pytest.RecordProperty
+    stack: Stack, store: str, record_property: Callable[[str, object], None]
 ) -> None:
     traffic = await Traffic.of(stack, users=150)
     traffic.start(clients=6)

@@ -57,7 +57,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     """Listens on a free loopback port."""
     keeping = Receiver()
     server = aio.server()
-    grpc_pb.add_TraceServiceServicer_to_server(keeping, server)
+    grpc_pb.add_TraceServiceServicer_to_server(keeping, server)  # type: ignore[no-untyped-call]
     keeping.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     try:

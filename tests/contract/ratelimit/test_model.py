@@ -127,7 +127,7 @@ class Agreement(RuleBasedStateMachine):
     )
     def commit(self, data: st.DataObject, workload: str, requests: int, spend: Any, price: Price | None) -> None:
         name = self._some(data)
-        use = Use(requests, *spend, price)
+        use = Use(requests, spend[0], spend[1], price)
         got = self.runner.run(self.limits.commit(Reservation(self.org, name, workload), use))
         assert got == self.model.settle(name, workload, use, keep=True)
 
@@ -148,7 +148,7 @@ class Agreement(RuleBasedStateMachine):
     )
     def extend(self, data: st.DataObject, workload: str, requests: int, spend: Any, ttl: int) -> None:
         name = self._some(data)
-        use = Use(requests, *spend, None)
+        use = Use(requests, spend[0], spend[1], None)
         every = [*USER.limits, *EVERYONE.limits]
         got = self.runner.run(self.limits.extend(Reservation(self.org, name, workload), use, ttl * SECOND, every))
         assert got == self.model.extend(name, workload, use, ttl * SECOND)

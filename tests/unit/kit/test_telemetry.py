@@ -194,9 +194,9 @@ def test_libraries_are_quoted_by_name_only(lines: io.StringIO) -> None:
     try:
         int("hunter2")
     except ValueError:
-        logging.getLogger("psycopg.something").exception("password=hunter2 for %s", "ada@example.com")
+        logging.getLogger("library.something").exception("password=hunter2 for %s", "ada@example.com")
     (line,) = (json.loads(text) for text in lines.getvalue().splitlines())
-    assert (line["library"], line["severity"]) == ("psycopg.something", "ERROR")
+    assert (line["library"], line["severity"]) == ("library.something", "ERROR")
     assert "hunter2" not in lines.getvalue()
     assert "ada@" not in lines.getvalue()
 

@@ -53,7 +53,7 @@ class UrlSource:
                 return bytes(body)
         except TimeoutError:
             raise SourceError("time") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError):
             raise SourceError("transport") from None
 
     async def version(self) -> str:

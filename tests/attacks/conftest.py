@@ -1,0 +1,36 @@
+"""The real services behind mTLS, and an attacker who holds more than an attacker should."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from hauberk.auth.v1 import auth_service_pb2 as auth_pb
+from hauberk.auth.v1.auth_service_pb2_grpc import AuthServiceStub
+
+from embedded.stack import Stack, StackOptions
+from services.kit.keys import TXN_SIGNING, KeyRing
+from tests.attacks.forge import Forge
+from tests.attacks.rpcs import BACKEND
+from tests.support.stores import make_folder
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def target() -> AsyncIterator[Stack]:
+    """Every service that is served, with real stores, on one mTLS port."""
+    base = make_folder()
+    try:
+        async with Stack.running(base / "data", StackOptions()) as running:
+            yield running
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def forge(target: Stack) -> Forge:
+    """A genuine token of backend/demo, with the means to bend it: even auth's own signing key."""
+    request = auth_pb.AuthenticateRequest(credential=auth_pb.Credential(api_key=target.api_key), brand=target.brand)
+    answer = await AuthServiceStub(target.channel("auth", BACKEND)).Authenticate(request, timeout=5)
+    assert answer.txn_token
+    return Forge(answer.txn_token, KeyRing(target.layout.keys).secret(TXN_SIGNING).value)

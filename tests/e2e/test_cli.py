@@ -1,0 +1,147 @@
+"""The commands against a stack that `hauberk up` runs in another process, as a person uses them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from embedded.layout import read_running
+from tests.support.stores import make_folder, servers
+
+ROOT = Path(__file__).resolve().parents[2]
+PERSONAL = "My SSN is 123-45-6789 and credit card is 4532-1234-5678-9010"
+
+
+def hauberk(*args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli.main", *args]
+    return subprocess.run(command, cwd=ROOT, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+
+class Up:
+    """`hauberk up` in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        command = [sys.executable, "-m", "cli.main", "up", "--data", str(folder), "--port", "0"]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while read_running(folder) is None:
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    base = make_folder()
+    running = Up(base / "data")
+    yield running
+    if running.process.poll() is None:
+        running.stop()
+    shutil.rmtree(base, ignore_errors=True)
+
+
+def test_admit_prints_verdicts_and_the_model_s_view(up: Up) -> None:
+    done = hauberk("admit", "--data", str(up.folder), PERSONAL)
+    assert done.returncode == 0, done.stderr
+    assert "My SSN is <US_SSN> and credit card is <CREDIT_CARD>" in done.stdout
+    for part in ("allowed", "redaction", "not searched for", "adm_", "of 15 requests"):
+        assert part in done.stdout
+
+
+def test_admit_as_json_is_one_object(up: Up) -> None:
+    done = hauberk("admit", "--data", str(up.folder), "--user", "nora", "--json", "-", stdin=PERSONAL)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["outcome"] == "OUTCOME_ALLOW"
+    assert found["messages"][0]["text"] == "My SSN is <US_SSN> and credit card is <CREDIT_CARD>"
+    assert found["messages"][0]["entities"] == ["US_SSN", "CREDIT_CARD"]
+    assert found["entities_not_searched"]
+    assert [verdict["stage"] for verdict in found["verdicts"]][:2] == ["address", "auth"]
+
+
+def test_a_refusal_is_status_1(up: Up) -> None:
+    done = hauberk("admit", "--data", str(up.folder), "--brand", "globex-chat", "--json", "hello")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["outcome"] == "OUTCOME_DENY"
+    assert found["messages"] == []
+    assert hauberk("admit", "--data", str(up.folder), "--key", "hbk_test_nonsense", "hello").returncode == 1
+
+
+def test_what_cannot_be_decided_is_status_2_and_one_line(up: Up) -> None:
+    done = hauberk("admit", "--data", str(up.folder), "--brand", "Not A Brand", "--json", "hello")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"]["fields"][0]["field"] == "brand"
+    assert len(done.stderr.splitlines()) == 1 and "brand" in done.stderr
+
+
+def test_a_folder_in_use_is_said_plainly(up: Up) -> None:
+    done = hauberk("up", "--data", str(up.folder), "--port", "0")
+    assert done.returncode == 2
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_replay_sums_up_and_counts_bad_lines(up: Up, tmp_path: Path) -> None:
+    file = tmp_path / "messages.jsonl"
+    rows = [json.dumps({"text": f"mail user{n}@example.com"}) for n in range(40)]
+    file.write_text("\n".join([*rows[:5], "not json", *rows[5:]]))
+    done = hauberk("replay", "--data", str(up.folder), str(file), "--users", "8", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["requests"] == 40 and found["users"] == 8 and found["bad_lines"] == 1
+    assert found["outcomes"] == {"ALLOW": 40}
+    assert found["entities"] == {"EMAIL_ADDRESS": 40}
+    assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
+    assert "line 6: is not JSON" in done.stderr
+
+
+def test_one_user_is_throttled_by_the_rate_limiter(up: Up, tmp_path: Path) -> None:
+    file = tmp_path / "messages.jsonl"
+    file.write_text("\n".join(json.dumps({"body": f"number {n}"}) for n in range(24)))
+    done = hauberk("replay", "--data", str(up.folder), str(file), "--users", "1", "--field", "body", "--json")
+    found = json.loads(done.stdout)
+    # The user of the test before may have sent 5 of the 15 already.
+    assert found["outcomes"]["THROTTLE"] >= 9
+    assert found["refused_by"][0]["layer"] == "ratelimit"
+    assert found["errors"] == {}
+
+
+def test_up_stops_cleanly_and_shows_the_first_key_once(up: Up) -> None:
+    status, out, err = up.stop(signal.SIGINT)
+    assert status == 0, err
+    assert "hbk_test_" in out and "Keys lie beside the data" in out
+    assert err.splitlines()[-1] == "stopped"
+    assert read_running(up.folder) is None
+    again = Up(up.folder)
+    status, out, _ = again.stop()
+    assert status == 0
+    assert "hbk_test_" not in out
+    assert not (up.folder / "stack.json").exists()
+
+
+async def test_prepare_makes_a_database_and_a_second_run_keeps_it() -> None:
+    base = make_folder()
+    async with servers(base) as (_, _, postgres, _):
+        args = ("prepare", "--folder", str(base / "prepared"), "--database-admin-url", postgres.admin_dsn)
+        first = hauberk(*args)
+        assert first.returncode == 0, first.stderr
+        assert "migrations kit/0001" in first.stdout
+        second = hauberk(*args)
+        assert second.returncode == 0, second.stderr
+        assert "made" not in second.stdout
+    shutil.rmtree(base, ignore_errors=True)

@@ -1,0 +1,44 @@
+"""Lines of a file to replay: a bad one is named by its number, the others still count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.errors import CliError
+from cli.replaying import read_lines
+
+
+def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "messages.jsonl"
+    file.write_bytes(
+        b'{"text": "one"}\n'
+        b"not json\n"
+        b'["text"]\n'
+        b"\n"
+        b'{"other": "x"}\n'
+        b'{"text": ""}\n'
+        b'{"text": "caf\xe9"}\n'  # not UTF-8
+        b'{"text": "line\\u2028two"}\n' + b"[" * 100_000 + b"\n"
+    )
+    messages, bad = read_lines(file, "text")
+    assert messages == ["one", "line\u2028two"]
+    assert [number for number, _ in bad] == [2, 3, 5, 6, 7, 9]
+    assert dict(bad)[2] == "is not JSON"
+    assert "text" in dict(bad)[5]
+
+
+def test_another_field_can_be_named(tmp_path: Path) -> None:
+    file = tmp_path / "messages.jsonl"
+    file.write_text('{"body": "one"}')
+    assert read_lines(file, "body") == (["one"], [])
+
+
+def test_a_file_without_a_message_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "messages.jsonl"
+    file.write_text('{"body": "one"}\n')
+    with pytest.raises(CliError, match="holds no message"):
+        read_lines(file, "text")
+    with pytest.raises(CliError, match="cannot be read"):
+        read_lines(tmp_path / "none", "text")
