@@ -100,12 +100,15 @@ async def _folder() -> AsyncIterator[Path]:
 async def _embedded(folder: Path) -> AsyncIterator[Any]:
     """`hauberk up`, in a process of its own."""
     command = (sys.executable, "-m", "cli.main", "up", "--data", str(folder), "--port", "0")
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
     try:
         async with asyncio.timeout(60):
             while read_running(folder) is None:
                 if process.returncode is not None:
-                    raise RuntimeError("the embedded stack did not start")
+                    said = await process.stderr.read() if process.stderr else b""
+                    raise RuntimeError(f"the embedded stack did not start: {said.decode(errors='replace')}")
                 await asyncio.sleep(0.05)
         connection = Connection(folder)
         yield connection

@@ -167,7 +167,7 @@ def _policy(limits: int) -> PolicyDocument:
 @asynccontextmanager
 async def _redis() -> AsyncIterator[RedisServer]:
     base = Path(tempfile.mkdtemp(prefix="hk-bench-"))
-    base.chmod(0o711)  # an unprivileged account must be able to walk through
+    base.chmod(0o711)  # noqa: ASYNC240 - once; an unprivileged account must be able to walk through it
     try:
         with DataFolder(base / "data") as folder:
             server = RedisServer(folder)

@@ -56,6 +56,10 @@ def _message(row: bytes, field: str) -> tuple[str, str]:
     text = value.get(field)
     if not isinstance(text, str) or not text:
         return "", f"has no text in the field {field}"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return "", "is not Unicode text"
     return text, ""
 
 

@@ -52,14 +52,14 @@ def _row(verdict: common.Verdict) -> tuple[Text, Text, Text, Text]:
 def headline(answer: pb.AdmitResponse) -> Text:
     """The outcome in one line."""
     name = outcome_name(answer.outcome)
-    line = Text(outcome_word(name), f"bold {colour_of(name)}")
+    line = Text.assemble((outcome_word(name), f"bold {colour_of(name)}"))
     if answer.decided_by:
-        line.append(f" by {answer.decided_by}", "default")
+        line.append(f" by {answer.decided_by}")
     words = reason_words(reason_name(answer.reason))
     if words and name != "ALLOW":
-        line.append(f": {words}", "default")
+        line.append(f": {words}")
     if answer.HasField("retry_after"):
-        line.append(f"; try again in {wait_words(answer.retry_after.ToNanoseconds() / 1e9)}", "default")
+        line.append(f"; try again in {wait_words(answer.retry_after.ToNanoseconds() / 1e9)}")
     if answer.degraded:
         line.append("  (degraded: some layer answered by its fallback)", "yellow")
     return line

@@ -102,9 +102,9 @@ def _headline(tally: Tally) -> Text:
 
 
 def _found(tally: Tally) -> Text:
-    text = Text(f"\npersonal data in {tally.with_personal_data} messages", "bold")
+    text = Text.assemble((f"\npersonal data in {tally.with_personal_data} messages", "bold"))
     for entity, count in tally.entities.most_common():
-        text.append(f"\n  {entity:<20} {count:>6}", "default")
+        text.append(f"\n  {entity:<20} {count:>6}")
     if tally.not_searched:
         text.append("\n  not searched for: " + ", ".join(sorted(tally.not_searched)), "yellow")
     return text
@@ -113,6 +113,5 @@ def _found(tally: Tally) -> Text:
 def _speed(tally: Tally) -> Text:
     times = summary(tally.times)
     rate = tally.requests / tally.seconds if tally.seconds else 0.0
-    text = Text("\na decision took ", "bold")
-    parts = ", ".join(f"{name} {times[name]:.1f} ms" for name in ("p50", "p90", "p99", "max"))
-    return text.append(f"{parts}   ({rate:.0f} per second)", "default")
+    parts = ", ".join(f"{name} {times[name]:.1f}" for name in ("p50", "p90", "p99", "max"))
+    return Text.assemble(("\na decision took ", "bold"), f"{parts} ms   ({rate:.0f} per second)")

@@ -7,6 +7,7 @@ import asyncio
 import sys
 
 from cli.arguments import add_data
+from cli.errors import CliError
 from cli.terminal import out, print_json
 
 HELP = "ask whether one text may reach the model, and with which words"
@@ -41,7 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Asks once."""
-    text = sys.stdin.read() if args.text == "-" else args.text
+    try:
+        text = sys.stdin.read() if args.text == "-" else args.text
+        text.encode()
+    except UnicodeError:
+        raise CliError("TEXT is not valid UTF-8") from None
     return asyncio.run(_ask(args, text))
 
 

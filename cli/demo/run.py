@@ -92,8 +92,8 @@ def _show(console: Console, number: int, scenario: Scenario, report: Report) -> 
 def _line(check: Check) -> Text:
     if check.holds:
         shown = "" if check.expected == "True" or len(check.expected) > LONG else f": {check.actual}, as expected"
-        return Text("✓ ", "bold green").append(check.what + shown, "default")
-    line = Text("✗ ", "bold red").append(check.what, "default")
+        return Text.assemble(("✓ ", "bold green"), check.what + shown)
+    line = Text.assemble(("✗ ", "bold red"), check.what)
     return line.append(f"\n  expected  {check.expected}\n  actual    {check.actual}", "red")
 
 

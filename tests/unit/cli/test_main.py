@@ -51,6 +51,7 @@ def test_the_first_help_names_every_command_and_exit_status(capsys: pytest.Captu
         (),
         ("nonsense",),
         ("admit",),
+        ("admit", "half \ud800"),
         ("admit", "x", "--user", "a", "--key", "b"),
         ("replay",),
         ("replay", "x.jsonl", "--users", "0"),

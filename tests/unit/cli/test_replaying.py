@@ -20,11 +20,11 @@ def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
         b'{"other": "x"}\n'
         b'{"text": ""}\n'
         b'{"text": "caf\xe9"}\n'  # not UTF-8
-        b'{"text": "line\\u2028two"}\n' + b"[" * 100_000 + b"\n"
+        b'{"text": "line\\u2028two"}\n' + b"[" * 100_000 + b'\n{"text": "half \\ud800"}\n'
     )
     messages, bad = read_lines(file, "text")
     assert messages == ["one", "line\u2028two"]
-    assert [number for number, _ in bad] == [2, 3, 5, 6, 7, 9]
+    assert [number for number, _ in bad] == [2, 3, 5, 6, 7, 9, 10]
     assert dict(bad)[2] == "is not JSON"
     assert "text" in dict(bad)[5]
 

@@ -112,4 +112,4 @@ def test_a_tally_sums_up() -> None:
     assert found["with_personal_data"] == 1
     assert found["per_second"] == 1.0
     text = printed(render(tally))
-    assert "ratelimit: over a rate limit" in text and "bad lines" in text and "p99 3.0 ms" in text
+    assert "ratelimit: over a rate limit" in text and "bad lines" in text and "p99 3.0, max 3.0 ms" in text

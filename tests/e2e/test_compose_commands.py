@@ -1,0 +1,130 @@
+"""docker-compose.yml as local processes: its own commands, environment and health checks; and what it must not do."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import time
+from typing import Any
+
+import pytest
+from grpc import aio
+from hauberk.common.v1 import decision_pb2 as common
+
+from cli.asking import Gateway, by_key, question
+from services.kit.channels import connect
+from services.kit.tls import TlsFiles
+from tests.support.compose import ROOT, LocalCompose, compose_file
+from tests.support.otlp import receiver
+from tests.support.stores import make_folder, servers
+
+SERVED = {"gateway", "auth", "tenancy", "ratelimit", "redaction"}
+TEXT = "My SSN is 123-45-6789 and credit card is 4532-1234-5678-9010"
+CREATE = ["create-organisation", "acme", "--brand", "acme-chat", "--admin", "ada", "--plan", "pro"]
+WHERE = ["--tls", "/prepared/tls", "--tenancy", "tenancy:7443", "--auth", "auth:7443"]
+
+
+def services() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = compose_file()["services"]
+    return found
+
+
+async def admitted(address: str, tls: TlsFiles, key: str) -> Any:
+    """The first decision; processes that have just started may not have each other's keys yet."""
+    async with connect(address, "gateway", tls) as channel:
+        until = time.monotonic() + 15
+        while True:
+            try:
+                answer = await Gateway(channel).admit(question(by_key(key), "acme-chat", TEXT))
+            except aio.AioRpcError:
+                if time.monotonic() > until:
+                    raise
+            else:
+                if answer.outcome == common.OUTCOME_ALLOW or time.monotonic() > until:
+                    return answer
+            await asyncio.sleep(0.25)
+
+
+@pytest.mark.timeout(240)
+async def test_every_service_starts_as_the_file_says_and_admits() -> None:
+    base = make_folder()
+    try:
+        async with servers(base) as (_, _, postgres, redis), receiver() as collector:
+            stores = {
+                "HAUBERK_DATABASE_ADMIN_URL": postgres.admin_dsn,
+                "HAUBERK_REDIS_URL": redis.url,
+                "HAUBERK_OTLP_ENDPOINT": collector.endpoint,
+            }
+            local = LocalCompose(base, stores)
+            assert set(local.served) == SERVED
+            await local.prepare()
+            await local.prepare()  # again, as every `docker compose up` does
+            async with local.up() as running:
+                key = (await local.run("operator", [*CREATE, *WHERE])).strip()
+                tls = base / "bundles" / "backend" / "tls"
+                files = TlsFiles(tls / "backend-app.crt", tls / "backend-app.pem", tls / "ca.crt")
+                answer = await admitted(f"127.0.0.1:{local.ports['gateway']}", files, key)
+            assert answer.outcome == common.OUTCOME_ALLOW
+            assert answer.messages[0].text == "My SSN is <US_SSN> and credit card is <CREDIT_CARD>"
+            assert {name: process.returncode for name, process in running.items()} == dict.fromkeys(SERVED, 0)
+            assert {span.service for span in collector.spans if span.trace_id == answer.trace_id} == SERVED
+            assert b"123-45-6789" not in collector.raw
+            _each_has_only_its_own(local)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _each_has_only_its_own(local: LocalCompose) -> None:
+    """No process is given another's key, and none the authority's."""
+    bundles = local.base / "bundles"
+    for name in [*SERVED, "operator", "backend"]:
+        files = {str(path.relative_to(bundles / name)) for path in (bundles / name).rglob("*") if path.is_file()}
+        stem = "backend-app" if name == "backend" else name
+        assert {f for f in files if f.startswith("tls/")} == {f"tls/{stem}.crt", f"tls/{stem}.pem", "tls/ca.crt"}
+        assert all(f.startswith((f"keys/{name}/", "tls/", f"settings/{name}.yaml")) for f in files)
+        assert all((bundles / name / f).stat().st_mode & 0o077 == 0 for f in files)
+
+
+def test_every_service_has_a_health_check() -> None:
+    for name, service in services().items():
+        check = service.get("healthcheck", {})
+        one_shot = name in {"prepare", "operator", "backend"}
+        assert check.get("disable") is True if one_shot else check["test"], name
+
+
+def test_every_process_of_ours_is_confined() -> None:
+    for name in SERVED:
+        service = services()[name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["volumes"] == [f"{name}:/prepared:ro"], "its own keys and certificate, read-only"
+        assert service["build"]["args"] == {"SERVICE": name}
+        assert (ROOT / "requirements" / f"{name}.lock").exists()
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
+    assert "USER 10001:10001" in dockerfile
+    assert "--require-hashes" in dockerfile
+
+
+def test_only_the_gateway_and_the_traces_are_published_and_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in services().items() if "ports" in service}
+    assert set(published) == {"gateway", "jaeger"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_no_store_is_reachable_from_where_it_is_not_needed() -> None:
+    networks = {name: set(service["networks"]) for name, service in services().items()}
+    assert {name for name, on in networks.items() if "database" in on} == {"postgres", "prepare", "auth", "tenancy"}
+    assert {name for name, on in networks.items() if "cache" in on} == {"redis", "auth", "ratelimit", "redaction"}
+    assert all(compose_file()["networks"][name] == {"internal": True} for name in ("mesh", "database", "cache"))
+
+
+def test_no_password_is_written_down() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    for match in re.finditer(r"\$\{([A-Z_]+)([^}]*)\}", text):
+        assert match[2].startswith(":?"), f"{match[1]} must be given, not defaulted"
+    for name, service in services().items():
+        for key, value in service.get("environment", {}).items():
+            if "PASSWORD" in key or "_URL" in key:
+                assert ":?" in value, f"{name}: {key}"
