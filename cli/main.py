@@ -90,6 +90,7 @@ def build_parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; an expected failure is one line on stderr and status 2."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own log lines name addresses and repeat what we say
     try:
         args = build_parser().parse_args(argv)
         return int(args.run(args))

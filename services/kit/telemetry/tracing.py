@@ -76,9 +76,7 @@ def span(
     if tracer is _OFF:  # without this, a span that goes nowhere costs as much as one that does
         yield trace.INVALID_SPAN
         return
-    with tracer.start_as_current_span(
-        name, kind=kind, record_exception=False, set_status_on_exception=False
-    ) as active:
+    with tracer.start_as_current_span(name, kind=kind, record_exception=False, set_status_on_exception=False) as active:
         if attributes:
             put(active, attributes)
         try:

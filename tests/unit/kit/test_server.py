@@ -170,3 +170,15 @@ def test_a_private_key_that_others_may_read_stops_the_start(tmp_path: Path) -> N
     files.key.chmod(0o644)
     with pytest.raises(SettingsError, match=r"auth\.pem is readable by others"):
         files.read()
+
+
+def test_production_refuses_a_development_authority(tmp_path: Path) -> None:
+    files = certs.issue(tmp_path, DOMAIN, "auth", serves=["auth"])
+    certs.refuse_development(settings_of(), files)
+    production = settings_of(environment="production")
+    with pytest.raises(SettingsError, match="development authority"):
+        certs.refuse_development(production, files)
+    beside = tmp_path / "both.crt"  # also when it stands behind another one
+    beside.write_bytes(certs.issue(tmp_path / "other", DOMAIN, "auth").cert.read_bytes() + files.ca.read_bytes())
+    with pytest.raises(SettingsError, match="development authority"):
+        certs.refuse_development(production, TlsFiles(files.cert, files.key, beside))

@@ -82,6 +82,18 @@ class Event(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    TXN_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    MFA_FIELD_NUMBER: _builtins.int
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Transaction, service, RPC and attempt: nothing is counted twice."""
     code: _builtins.str
@@ -90,6 +102,30 @@ class Event(_message.Message):
     """What was decided."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
+    organisation: _builtins.str
+    """Organisation whose chain it belongs to; empty = the platform's chain."""
+    actor: _builtins.str
+    """User or workload that acted."""
+    brand: _builtins.str
+    """Brand; may be empty."""
+    service: _builtins.str
+    """Service that reports."""
+    txn: _builtins.str
+    """Transaction id; may be empty."""
+    trace_id: _builtins.str
+    """Trace id, hex; may be empty."""
+    client_address: _builtins.str
+    """Address of the end client; may be empty."""
+    user_agent: _builtins.str
+    """User agent of the end client; may be empty."""
+    mfa: _builtins.str
+    """How strongly the user proved itself, where known (an `amr` value)."""
+    challenge: _builtins.str
+    """Result of a bot challenge, where known."""
+    sequence: _builtins.int
+    """Position in its chain, from 1; set by the service."""
+    hash: _builtins.str
+    """Hash of the event and everything before it, SHA-256, hex; set by the service."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -107,10 +143,22 @@ class Event(_message.Message):
         outcome: _decision_pb2.Outcome.ValueType = ...,
         reason: _decision_pb2.Reason.ValueType = ...,
         facts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        organisation: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        service: _builtins.str = ...,
+        txn: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+        mfa: _builtins.str = ...,
+        challenge: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        hash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "class", b"class", "code", b"code", "event_id", b"event_id", "facts", b"facts", "outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "brand", b"brand", "challenge", b"challenge", "class", b"class", "client_address", b"client_address", "code", b"code", "event_id", b"event_id", "facts", b"facts", "hash", b"hash", "mfa", b"mfa", "organisation", b"organisation", "outcome", b"outcome", "reason", b"reason", "sequence", b"sequence", "service", b"service", "trace_id", b"trace_id", "txn", b"txn", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -148,7 +196,7 @@ class AppendResponse(_message.Message):
 
     STORED_FIELD_NUMBER: _builtins.int
     stored: _builtins.int
-    """Events stored by this call."""
+    """Events stored by this call; those known by their id already are not counted."""
     def __init__(
         self,
         *,
@@ -254,22 +302,30 @@ class VerifyResponse(_message.Message):
     INTACT_FIELD_NUMBER: _builtins.int
     VERIFIED_FIELD_NUMBER: _builtins.int
     FIRST_BAD_SEQUENCE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
     intact: _builtins.bool
     """True when every event and link holds."""
     verified: _builtins.int
     """Events verified."""
     first_bad_sequence: _builtins.int
     """Position of the first event that does not hold; 0 = none."""
+    problem: _builtins.str
+    """What is wrong there: "altered", "gap", "truncated"; empty = nothing."""
+    head: _builtins.str
+    """Hash of the last event, hex; empty = no events."""
     def __init__(
         self,
         *,
         intact: _builtins.bool = ...,
         verified: _builtins.int = ...,
         first_bad_sequence: _builtins.int = ...,
+        problem: _builtins.str = ...,
+        head: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_bad_sequence", b"first_bad_sequence", "intact", b"intact", "verified", b"verified"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_bad_sequence", b"first_bad_sequence", "head", b"head", "intact", b"intact", "problem", b"problem", "verified", b"verified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -218,6 +218,7 @@ class AuthenticateResponse(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     TXN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW, DENY or CHALLENGE."""
     reason: _decision_pb2.Reason.ValueType
@@ -226,6 +227,8 @@ class AuthenticateResponse(_message.Message):
     """Transaction token (ES256 JWT, 60 s); only with ALLOW."""
     txn: _builtins.str
     """Transaction id: the correlation id of audit and traces."""
+    context: _builtins.bytes
+    """Context that the presented context token carried; empty for other credentials."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """End of the transaction token's life."""
@@ -243,10 +246,11 @@ class AuthenticateResponse(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         principal: Global___Principal | None = ...,
         txn: _builtins.str = ...,
+        context: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "outcome", b"outcome", "principal", b"principal", "reason", b"reason", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "expires_at", b"expires_at", "outcome", b"outcome", "principal", b"principal", "reason", b"reason", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,7 +30,7 @@ from hauberk.common.v1 import access_pb2 as hauberk_dot_common_dot_v1_dot_access
 from hauberk.common.v1 import decision_pb2 as hauberk_dot_common_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n4hauberk/context_token/v1/context_token_service.proto\x12\x18hauberk.context_token.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehauberk/common/v1/access.proto\x1a hauberk/common/v1/decision.proto\"\xab\x01\n\x0cIssueRequest\x12\x35\n\x0ctarget_brand\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x18?2\x16^[a-z][a-z0-9-]{1,62}$\x12\x17\n\x04\x62ody\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x02\x12\x37\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x03\x08\x84\x07\x32\x02\x08\x01\x12\x12\n\nsingle_use\x18\x04 \x01(\x08\"\xcc\x01\n\rIssueResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\rcontext_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\rRedeemRequest\x12!\n\rcontext_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\x12\x31\n\x0fidempotency_key\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x18@2\x0f^[A-Za-z0-9-]*$\"\x95\x01\n\x0eRedeemResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04\x62ody\x18\x03 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x02\"2\n\rRevokeRequest\x12!\n\rcontext_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\"\x10\n\x0eRevokeResponse\"\x10\n\x0eGetJwksRequest\"*\n\x0fGetJwksResponse\x12\x17\n\x04jwks\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x32\xef\x04\n\x13\x43ontextTokenService\x12\x94\x01\n\x05Issue\x12&.hauberk.context_token.v1.IssueRequest\x1a\'.hauberk.context_token.v1.IssueResponse\":\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/contextTokens:issue:\x01*\x12\x9e\x01\n\x06Redeem\x12\'.hauberk.context_token.v1.RedeemRequest\x1a(.hauberk.context_token.v1.RedeemResponse\"A\xda\xe7\x18\x1a\x08\x01\x12\x04\x61uth\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/contextTokens:redeem:\x01*\x12\x98\x01\n\x06Revoke\x12\'.hauberk.context_token.v1.RevokeRequest\x1a(.hauberk.context_token.v1.RevokeResponse\";\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/contextTokens:revoke:\x01*\x12\x84\x01\n\x07GetJwks\x12(.hauberk.context_token.v1.GetJwksRequest\x1a).hauberk.context_token.v1.GetJwksResponse\"$\xda\xe7\x18\x02\x08\x04\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/contextTokens/jwksb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n4hauberk/context_token/v1/context_token_service.proto\x12\x18hauberk.context_token.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehauberk/common/v1/access.proto\x1a hauberk/common/v1/decision.proto\"\xab\x01\n\x0cIssueRequest\x12\x35\n\x0ctarget_brand\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x18?2\x16^[a-z][a-z0-9-]{1,62}$\x12\x17\n\x04\x62ody\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x02\x12\x37\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x03\x08\x84\x07\x32\x02\x08\x01\x12\x12\n\nsingle_use\x18\x04 \x01(\x08\"\xcc\x01\n\rIssueResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1f\n\rcontext_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x01\n\rRedeemRequest\x12!\n\rcontext_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\x12\x1c\n\x08\x63onsumer\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x31\n\x05\x62rand\x18\x03 \x01(\tB\"\xbaH\x1fr\x1a\x18?2\x16^[a-z][a-z0-9-]{1,62}$\xd8\x01\x01\"\x86\x03\n\x0eRedeemResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04\x62ody\x18\x03 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x02\x12\x1d\n\x0corganisation\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x19\n\x07subject\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05\x62rand\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1d\n\x0csource_brand\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x1e\n\x06scopes\x18\x08 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10@\"\x04r\x02\x18@\x12\x12\n\nepoch_user\x18\t \x01(\x03\x12\x1a\n\x12\x65poch_organisation\x18\n \x01(\x03\x12\x13\n\x0b\x65poch_brand\x18\x0b \x01(\x03\x12\x19\n\x08token_id\x18\x0c \x01(\tB\x07\xbaH\x04r\x02\x18@\"2\n\rRevokeRequest\x12!\n\rcontext_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\"\x10\n\x0eRevokeResponse\"\x10\n\x0eGetJwksRequest\"*\n\x0fGetJwksResponse\x12\x17\n\x04jwks\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x32\xdd\x04\n\x13\x43ontextTokenService\x12\x94\x01\n\x05Issue\x12&.hauberk.context_token.v1.IssueRequest\x1a\'.hauberk.context_token.v1.IssueResponse\":\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1c\"\x17/v1/contextTokens:issue:\x01*\x12\x8c\x01\n\x06Redeem\x12\'.hauberk.context_token.v1.RedeemRequest\x1a(.hauberk.context_token.v1.RedeemResponse\"/\xda\xe7\x18\x08\x08\x02\x12\x04\x61uth\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/contextTokens:redeem:\x01*\x12\x98\x01\n\x06Revoke\x12\'.hauberk.context_token.v1.RevokeRequest\x1a(.hauberk.context_token.v1.RevokeResponse\";\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/contextTokens:revoke:\x01*\x12\x84\x01\n\x07GetJwks\x12(.hauberk.context_token.v1.GetJwksRequest\x1a).hauberk.context_token.v1.GetJwksResponse\"$\xda\xe7\x18\x02\x08\x04\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/contextTokens/jwksb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,14 +51,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUERESPONSE'].fields_by_name['context_token']._serialized_options = b'\272H\005r\003\030\200@'
   _globals['_REDEEMREQUEST'].fields_by_name['context_token']._loaded_options = None
   _globals['_REDEEMREQUEST'].fields_by_name['context_token']._serialized_options = b'\272H\007r\005\020\001\030\200@'
-  _globals['_REDEEMREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
-  _globals['_REDEEMREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\025r\023\030@2\017^[A-Za-z0-9-]*$'
+  _globals['_REDEEMREQUEST'].fields_by_name['consumer']._loaded_options = None
+  _globals['_REDEEMREQUEST'].fields_by_name['consumer']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_REDEEMREQUEST'].fields_by_name['brand']._loaded_options = None
+  _globals['_REDEEMREQUEST'].fields_by_name['brand']._serialized_options = b'\272H\037r\032\030?2\026^[a-z][a-z0-9-]{1,62}$\330\001\001'
   _globals['_REDEEMRESPONSE'].fields_by_name['outcome']._loaded_options = None
   _globals['_REDEEMRESPONSE'].fields_by_name['outcome']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_REDEEMRESPONSE'].fields_by_name['reason']._loaded_options = None
   _globals['_REDEEMRESPONSE'].fields_by_name['reason']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_REDEEMRESPONSE'].fields_by_name['body']._loaded_options = None
   _globals['_REDEEMRESPONSE'].fields_by_name['body']._serialized_options = b'\272H\006z\004\030\200\200\002'
+  _globals['_REDEEMRESPONSE'].fields_by_name['organisation']._loaded_options = None
+  _globals['_REDEEMRESPONSE'].fields_by_name['organisation']._serialized_options = b'\272H\004r\002\030?'
+  _globals['_REDEEMRESPONSE'].fields_by_name['subject']._loaded_options = None
+  _globals['_REDEEMRESPONSE'].fields_by_name['subject']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_REDEEMRESPONSE'].fields_by_name['brand']._loaded_options = None
+  _globals['_REDEEMRESPONSE'].fields_by_name['brand']._serialized_options = b'\272H\004r\002\030?'
+  _globals['_REDEEMRESPONSE'].fields_by_name['source_brand']._loaded_options = None
+  _globals['_REDEEMRESPONSE'].fields_by_name['source_brand']._serialized_options = b'\272H\004r\002\030?'
+  _globals['_REDEEMRESPONSE'].fields_by_name['scopes']._loaded_options = None
+  _globals['_REDEEMRESPONSE'].fields_by_name['scopes']._serialized_options = b'\272H\013\222\001\010\020@\"\004r\002\030@'
+  _globals['_REDEEMRESPONSE'].fields_by_name['token_id']._loaded_options = None
+  _globals['_REDEEMRESPONSE'].fields_by_name['token_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_REVOKEREQUEST'].fields_by_name['context_token']._loaded_options = None
   _globals['_REVOKEREQUEST'].fields_by_name['context_token']._serialized_options = b'\272H\007r\005\020\001\030\200@'
   _globals['_GETJWKSRESPONSE'].fields_by_name['jwks']._loaded_options = None
@@ -66,7 +80,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTEXTTOKENSERVICE'].methods_by_name['Issue']._loaded_options = None
   _globals['_CONTEXTTOKENSERVICE'].methods_by_name['Issue']._serialized_options = b'\332\347\030\024\010\001\022\007gateway\022\007backend\202\323\344\223\002\034\"\027/v1/contextTokens:issue:\001*'
   _globals['_CONTEXTTOKENSERVICE'].methods_by_name['Redeem']._loaded_options = None
-  _globals['_CONTEXTTOKENSERVICE'].methods_by_name['Redeem']._serialized_options = b'\332\347\030\032\010\001\022\004auth\022\007gateway\022\007backend\202\323\344\223\002\035\"\030/v1/contextTokens:redeem:\001*'
+  _globals['_CONTEXTTOKENSERVICE'].methods_by_name['Redeem']._serialized_options = b'\332\347\030\010\010\002\022\004auth\202\323\344\223\002\035\"\030/v1/contextTokens:redeem:\001*'
   _globals['_CONTEXTTOKENSERVICE'].methods_by_name['Revoke']._loaded_options = None
   _globals['_CONTEXTTOKENSERVICE'].methods_by_name['Revoke']._serialized_options = b'\332\347\030\024\010\001\022\007gateway\022\007backend\202\323\344\223\002\035\"\030/v1/contextTokens:revoke:\001*'
   _globals['_CONTEXTTOKENSERVICE'].methods_by_name['GetJwks']._loaded_options = None
@@ -75,18 +89,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUEREQUEST']._serialized_end=444
   _globals['_ISSUERESPONSE']._serialized_start=447
   _globals['_ISSUERESPONSE']._serialized_end=651
-  _globals['_REDEEMREQUEST']._serialized_start=653
-  _globals['_REDEEMREQUEST']._serialized_end=754
-  _globals['_REDEEMRESPONSE']._serialized_start=757
-  _globals['_REDEEMRESPONSE']._serialized_end=906
-  _globals['_REVOKEREQUEST']._serialized_start=908
-  _globals['_REVOKEREQUEST']._serialized_end=958
-  _globals['_REVOKERESPONSE']._serialized_start=960
-  _globals['_REVOKERESPONSE']._serialized_end=976
-  _globals['_GETJWKSREQUEST']._serialized_start=978
-  _globals['_GETJWKSREQUEST']._serialized_end=994
-  _globals['_GETJWKSRESPONSE']._serialized_start=996
-  _globals['_GETJWKSRESPONSE']._serialized_end=1038
-  _globals['_CONTEXTTOKENSERVICE']._serialized_start=1041
-  _globals['_CONTEXTTOKENSERVICE']._serialized_end=1664
+  _globals['_REDEEMREQUEST']._serialized_start=654
+  _globals['_REDEEMREQUEST']._serialized_end=785
+  _globals['_REDEEMRESPONSE']._serialized_start=788
+  _globals['_REDEEMRESPONSE']._serialized_end=1178
+  _globals['_REVOKEREQUEST']._serialized_start=1180
+  _globals['_REVOKEREQUEST']._serialized_end=1230
+  _globals['_REVOKERESPONSE']._serialized_start=1232
+  _globals['_REVOKERESPONSE']._serialized_end=1248
+  _globals['_GETJWKSREQUEST']._serialized_start=1250
+  _globals['_GETJWKSREQUEST']._serialized_end=1266
+  _globals['_GETJWKSRESPONSE']._serialized_start=1268
+  _globals['_GETJWKSRESPONSE']._serialized_end=1310
+  _globals['_CONTEXTTOKENSERVICE']._serialized_start=1313
+  _globals['_CONTEXTTOKENSERVICE']._serialized_end=1918
 # @@protoc_insertion_point(module_scope)

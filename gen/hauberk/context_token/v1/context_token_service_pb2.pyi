@@ -3,10 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from hauberk.common.v1 import decision_pb2 as _decision_pb2
 import builtins as _builtins
 import sys
@@ -98,20 +100,24 @@ class RedeemRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTEXT_TOKEN_FIELD_NUMBER: _builtins.int
-    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     context_token: _builtins.str
     """The token."""
-    idempotency_key: _builtins.str
-    """Makes a retry by the same consumer safe."""
+    consumer: _builtins.str
+    """Workload that presents it, e.g. "backend/shop": a retry by the same one is safe."""
+    brand: _builtins.str
+    """Brand that it is presented to; empty = the token's own target."""
     def __init__(
         self,
         *,
         context_token: _builtins.str = ...,
-        idempotency_key: _builtins.str = ...,
+        consumer: _builtins.str = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context_token", b"context_token", "idempotency_key", b"idempotency_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "consumer", b"consumer", "context_token", b"context_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -126,22 +132,60 @@ class RedeemResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    SOURCE_BRAND_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    EPOCH_USER_FIELD_NUMBER: _builtins.int
+    EPOCH_ORGANISATION_FIELD_NUMBER: _builtins.int
+    EPOCH_BRAND_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
     """Why; one outer answer for every refused token."""
     body: _builtins.bytes
     """The context; only with ALLOW."""
+    organisation: _builtins.str
+    """Organisation of the token."""
+    subject: _builtins.str
+    """User of the token."""
+    brand: _builtins.str
+    """Target brand."""
+    source_brand: _builtins.str
+    """Brand that issued it."""
+    epoch_user: _builtins.int
+    """Epoch of the user when it was issued."""
+    epoch_organisation: _builtins.int
+    """Epoch of the organisation when it was issued."""
+    epoch_brand: _builtins.int
+    """Epoch of the source brand when it was issued."""
+    token_id: _builtins.str
+    """Id of the token (jti)."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scopes of the token, never wider than those of its issuer."""
+
     def __init__(
         self,
         *,
         outcome: _decision_pb2.Outcome.ValueType = ...,
         reason: _decision_pb2.Reason.ValueType = ...,
         body: _builtins.bytes = ...,
+        organisation: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        source_brand: _builtins.str = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        epoch_user: _builtins.int = ...,
+        epoch_organisation: _builtins.int = ...,
+        epoch_brand: _builtins.int = ...,
+        token_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "brand", b"brand", "epoch_brand", b"epoch_brand", "epoch_organisation", b"epoch_organisation", "epoch_user", b"epoch_user", "organisation", b"organisation", "outcome", b"outcome", "reason", b"reason", "scopes", b"scopes", "source_brand", b"source_brand", "subject", b"subject", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,7 +69,7 @@ class ContextTokenServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Redeem(self, request, context):
-        """Redeems a context token at its target brand.
+        """Redeems a context token; presented to auth as a credential, that is the redeem.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class ContextTokenServiceStub:
     Issue: _grpc.UnaryUnaryMultiCallable[_context_token_service_pb2.IssueRequest, _context_token_service_pb2.IssueResponse]
     """Issues a signed context token for one target brand."""
     Redeem: _grpc.UnaryUnaryMultiCallable[_context_token_service_pb2.RedeemRequest, _context_token_service_pb2.RedeemResponse]
-    """Redeems a context token at its target brand."""
+    """Redeems a context token; presented to auth as a credential, that is the redeem."""
     Revoke: _grpc.UnaryUnaryMultiCallable[_context_token_service_pb2.RevokeRequest, _context_token_service_pb2.RevokeResponse]
     """Revokes a context token."""
     GetJwks: _grpc.UnaryUnaryMultiCallable[_context_token_service_pb2.GetJwksRequest, _context_token_service_pb2.GetJwksResponse]
@@ -50,7 +50,7 @@ class ContextTokenServiceAsyncStub(ContextTokenServiceStub):
     Issue: _aio.UnaryUnaryMultiCallable[_context_token_service_pb2.IssueRequest, _context_token_service_pb2.IssueResponse]  # type: ignore[assignment]
     """Issues a signed context token for one target brand."""
     Redeem: _aio.UnaryUnaryMultiCallable[_context_token_service_pb2.RedeemRequest, _context_token_service_pb2.RedeemResponse]  # type: ignore[assignment]
-    """Redeems a context token at its target brand."""
+    """Redeems a context token; presented to auth as a credential, that is the redeem."""
     Revoke: _aio.UnaryUnaryMultiCallable[_context_token_service_pb2.RevokeRequest, _context_token_service_pb2.RevokeResponse]  # type: ignore[assignment]
     """Revokes a context token."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_context_token_service_pb2.GetJwksRequest, _context_token_service_pb2.GetJwksResponse]  # type: ignore[assignment]
@@ -71,7 +71,7 @@ class ContextTokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _context_token_service_pb2.RedeemRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_context_token_service_pb2.RedeemResponse, _abc.Awaitable[_context_token_service_pb2.RedeemResponse]]:
-        """Redeems a context token at its target brand."""
+        """Redeems a context token; presented to auth as a credential, that is the redeem."""
 
     def Revoke(
         self,

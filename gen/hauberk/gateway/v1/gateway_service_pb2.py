@@ -32,7 +32,7 @@ from hauberk.common.v1 import decision_pb2 as hauberk_dot_common_dot_v1_dot_deci
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(hauberk/gateway/v1/gateway_service.proto\x12\x12hauberk.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hauberk/auth/v1/auth_service.proto\x1a\x1ehauberk/common/v1/access.proto\x1a hauberk/common/v1/decision.proto\x1a,hauberk/ratelimit/v1/ratelimit_service.proto\"\x8c\x01\n\x0b\x43hatMessage\x12/\n\x04role\x18\x01 \x01(\x0e\x32\x17.hauberk.common.v1.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06source\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.SourceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\x82\x01\n\x08\x45stimate\x12-\n\x05model\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^[A-Za-z0-9._:/@-]*$\x12\"\n\x0cinput_tokens\x18\x02 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\x12#\n\routput_tokens\x18\x03 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\"\xc4\x03\n\x0c\x41\x64mitRequest\x12\x37\n\ncredential\x18\x01 \x01(\x0b\x32\x1b.hauberk.auth.v1.CredentialB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x05\x62rand\x18\x02 \x01(\tB\"\xbaH\x1fr\x1a\x18?2\x16^[a-z][a-z0-9-]{1,62}$\xd8\x01\x01\x12\x43\n\x0c\x63onversation\x18\x03 \x01(\tB-\xbaH*r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\x12>\n\x08messages\x18\x04 \x03(\x0b\x32\x1f.hauberk.gateway.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x01\x12.\n\x08\x65stimate\x18\x05 \x01(\x0b\x32\x1c.hauberk.gateway.v1.Estimate\x12\x18\n\x06origin\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12$\n\x0e\x63lient_address\x18\x07 \x01(\tB\x0c\xbaH\tr\x04\x18-p\x01\xd8\x01\x01\x12\x1c\n\nuser_agent\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x35\n\tchallenge\x18\t \x01(\x0b\x32\".hauberk.auth.v1.ChallengeResponse\"\x7f\n\x10SanitisedMessage\x12/\n\x04role\x18\x01 \x01(\x0e\x32\x17.hauberk.common.v1.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12!\n\x08\x65ntities\x18\x03 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x80\x02\"\x04r\x02\x18@\"<\n\tSafeReply\x12\x16\n\x04text\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x17\n\x06locale\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18#\"\xfb\x04\n\rAdmitResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\ndecided_by\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x36\n\x08verdicts\x18\x04 \x03(\x0b\x32\x1a.hauberk.common.v1.VerdictB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x41\n\x08messages\x18\x05 \x03(\x0b\x32$.hauberk.gateway.v1.SanitisedMessageB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12\x1a\n\tadmission\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x38\n\x14\x61\x64mission_expires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x06limits\x18\x08 \x03(\x0b\x32!.hauberk.ratelimit.v1.LimitStatusB\x08\xbaH\x05\x92\x01\x02\x10@\x12.\n\x0bretry_after\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\nsafe_reply\x18\n \x01(\x0b\x32\x1d.hauberk.gateway.v1.SafeReply\x12-\n\x15\x65ntities_not_searched\x18\x0b \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10@\"\x04r\x02\x18@\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\x12\x14\n\x03txn\x18\r \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x08trace_id\x18\x0e \x01(\tB\x07\xbaH\x04r\x02\x18 \"\xa8\x01\n\x0f\x43ompleteRequest\x12\x33\n\tadmission\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x18@2\x17^adm_[A-Za-z0-9_-]{43}$\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12\"\n\x0cinput_tokens\x18\x03 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\x12#\n\routput_tokens\x18\x04 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\"\xd0\x01\n\x10\x43ompleteResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x08verdicts\x18\x03 \x03(\x0b\x32\x1a.hauberk.common.v1.VerdictB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x18\n\x04text\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x02\"i\n\x15\x43ompleteStreamRequest\x12\x36\n\tadmission\x18\x01 \x01(\tB#\xbaH r\x1b\x18@2\x17^adm_[A-Za-z0-9_-]{43}$\xd8\x01\x01\x12\x18\n\x05\x63hunk\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\"2\n\x16\x43ompleteStreamResponse\x12\x18\n\x05\x63hunk\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\"\xae\x01\n\x18\x41uthorizeToolCallRequest\x12\x33\n\tadmission\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x18@2\x17^adm_[A-Za-z0-9_-]{43}$\x12:\n\x04tool\x18\x02 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12!\n\x0e\x61rguments_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\xfc\x01\n\x19\x41uthorizeToolCallResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x08verdicts\x18\x03 \x03(\x0b\x32\x1a.hauberk.common.v1.VerdictB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12!\n\x0e\x61rguments_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12\x18\n\x06repair\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 2\x8c\x05\n\x0eGatewayService\x12\x83\x01\n\x05\x41\x64mit\x12 .hauberk.gateway.v1.AdmitRequest\x1a!.hauberk.gateway.v1.AdmitResponse\"5\xda\xe7\x18\x15\x08\x02\x12\x07\x62\x61\x63kend\x12\x08operator\x82\xd3\xe4\x93\x02\x16\"\x11/v1/gateway:admit:\x01*\x12\x8f\x01\n\x08\x43omplete\x12#.hauberk.gateway.v1.CompleteRequest\x1a$.hauberk.gateway.v1.CompleteResponse\"8\xda\xe7\x18\x15\x08\x02\x12\x07\x62\x61\x63kend\x12\x08operator\x82\xd3\xe4\x93\x02\x19\"\x14/v1/gateway:complete:\x01*\x12\xab\x01\n\x0e\x43ompleteStream\x12).hauberk.gateway.v1.CompleteStreamRequest\x1a*.hauberk.gateway.v1.CompleteStreamResponse\">\xda\xe7\x18\x15\x08\x02\x12\x07\x62\x61\x63kend\x12\x08operator\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/gateway:completeStream:\x01*(\x01\x30\x01\x12\xb3\x01\n\x11\x41uthorizeToolCall\x12,.hauberk.gateway.v1.AuthorizeToolCallRequest\x1a-.hauberk.gateway.v1.AuthorizeToolCallResponse\"A\xda\xe7\x18\x15\x08\x02\x12\x07\x62\x61\x63kend\x12\x08operator\x82\xd3\xe4\x93\x02\"\"\x1d/v1/gateway:authorizeToolCall:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(hauberk/gateway/v1/gateway_service.proto\x12\x12hauberk.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hauberk/auth/v1/auth_service.proto\x1a\x1ehauberk/common/v1/access.proto\x1a hauberk/common/v1/decision.proto\x1a,hauberk/ratelimit/v1/ratelimit_service.proto\"\x8c\x01\n\x0b\x43hatMessage\x12/\n\x04role\x18\x01 \x01(\x0e\x32\x17.hauberk.common.v1.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06source\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.SourceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\x82\x01\n\x08\x45stimate\x12-\n\x05model\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^[A-Za-z0-9._:/@-]*$\x12\"\n\x0cinput_tokens\x18\x02 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\x12#\n\routput_tokens\x18\x03 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\"\xf9\x03\n\x0c\x41\x64mitRequest\x12\x37\n\ncredential\x18\x01 \x01(\x0b\x32\x1b.hauberk.auth.v1.CredentialB\x06\xbaH\x03\xc8\x01\x01\x12\x31\n\x05\x62rand\x18\x02 \x01(\tB\"\xbaH\x1fr\x1a\x18?2\x16^[a-z][a-z0-9-]{1,62}$\xd8\x01\x01\x12\x43\n\x0c\x63onversation\x18\x03 \x01(\tB-\xbaH*r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\x12>\n\x08messages\x18\x04 \x03(\x0b\x32\x1f.hauberk.gateway.v1.ChatMessageB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x01\x12.\n\x08\x65stimate\x18\x05 \x01(\x0b\x32\x1c.hauberk.gateway.v1.Estimate\x12\x18\n\x06origin\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12$\n\x0e\x63lient_address\x18\x07 \x01(\tB\x0c\xbaH\tr\x04\x18-p\x01\xd8\x01\x01\x12\x1c\n\nuser_agent\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x35\n\tchallenge\x18\t \x01(\x0b\x32\".hauberk.auth.v1.ChallengeResponse\x12\x33\n\x07handoff\x18\n \x01(\x0b\x32\".hauberk.gateway.v1.ContextHandoff\"\xad\x01\n\x0e\x43ontextHandoff\x12\x35\n\x0ctarget_brand\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x18?2\x16^[a-z][a-z0-9-]{1,62}$\x12\x17\n\x04\x62ody\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x02\x12\x37\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\xbaH\x0c\xaa\x01\t\"\x03\x08\x84\x07\x32\x02\x08\x01\x12\x12\n\nsingle_use\x18\x04 \x01(\x08\"\x7f\n\x10SanitisedMessage\x12/\n\x04role\x18\x01 \x01(\x0e\x32\x17.hauberk.common.v1.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12!\n\x08\x65ntities\x18\x03 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x80\x02\"\x04r\x02\x18@\"<\n\tSafeReply\x12\x16\n\x04text\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x17\n\x06locale\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18#\"\xd1\x05\n\rAdmitResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\ndecided_by\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x36\n\x08verdicts\x18\x04 \x03(\x0b\x32\x1a.hauberk.common.v1.VerdictB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x41\n\x08messages\x18\x05 \x03(\x0b\x32$.hauberk.gateway.v1.SanitisedMessageB\t\xbaH\x06\x92\x01\x03\x10\x80\x01\x12\x1a\n\tadmission\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x38\n\x14\x61\x64mission_expires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x06limits\x18\x08 \x03(\x0b\x32!.hauberk.ratelimit.v1.LimitStatusB\x08\xbaH\x05\x92\x01\x02\x10@\x12.\n\x0bretry_after\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\nsafe_reply\x18\n \x01(\x0b\x32\x1d.hauberk.gateway.v1.SafeReply\x12-\n\x15\x65ntities_not_searched\x18\x0b \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10@\"\x04r\x02\x18@\x12\x10\n\x08\x64\x65graded\x18\x0c \x01(\x08\x12\x14\n\x03txn\x18\r \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x08trace_id\x18\x0e \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x17\n\x06\x63\x61nary\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\rcontext_token\x18\x10 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\x12\x1a\n\x07\x63ontext\x18\x11 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80\x02\"\xd7\x01\n\x0f\x43ompleteRequest\x12\x33\n\tadmission\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x18@2\x17^adm_[A-Za-z0-9_-]{43}$\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12\"\n\x0cinput_tokens\x18\x03 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\x12#\n\routput_tokens\x18\x04 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\x12-\n\x05model\x18\x05 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^[A-Za-z0-9._:/@-]*$\"\xb8\x03\n\x10\x43ompleteResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x08verdicts\x18\x03 \x03(\x0b\x32\x1a.hauberk.common.v1.VerdictB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x18\n\x04text\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x18\x80\x80\x80\x02\x12>\n\nsettlement\x18\x05 \x01(\x0e\x32 .hauberk.ratelimit.v1.SettlementB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x11\n\tmicro_usd\x18\x06 \x01(\x03\x12\x31\n\nsafe_reply\x18\x07 \x01(\x0b\x32\x1d.hauberk.gateway.v1.SafeReply\x12\x10\n\x08\x64\x65graded\x18\x08 \x01(\x08\x12\x14\n\x03txn\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x08trace_id\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1d\n\x08restored\x18\x0b \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\"\x93\x01\n\x15\x43ompleteStreamRequest\x12\x36\n\tadmission\x18\x01 \x01(\tB#\xbaH r\x1b\x18@2\x17^adm_[A-Za-z0-9_-]{43}$\xd8\x01\x01\x12\x18\n\x05\x63hunk\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12(\n\x05usage\x18\x03 \x01(\x0b\x32\x19.hauberk.gateway.v1.Usage\"\x7f\n\x05Usage\x12\"\n\x0cinput_tokens\x18\x01 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\x12#\n\routput_tokens\x18\x02 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xc2\xd7/(\x00\x12-\n\x05model\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^[A-Za-z0-9._:/@-]*$\"h\n\x16\x43ompleteStreamResponse\x12\x18\n\x05\x63hunk\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12\x34\n\x06result\x18\x02 \x01(\x0b\x32$.hauberk.gateway.v1.CompleteResponse\"\xae\x01\n\x18\x41uthorizeToolCallRequest\x12\x33\n\tadmission\x18\x01 \x01(\tB \xbaH\x1dr\x1b\x18@2\x17^adm_[A-Za-z0-9_-]{43}$\x12:\n\x04tool\x18\x02 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12!\n\x0e\x61rguments_json\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\xa2\x03\n\x19\x41uthorizeToolCallResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x36\n\x08verdicts\x18\x03 \x03(\x0b\x32\x1a.hauberk.common.v1.VerdictB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12!\n\x0e\x61rguments_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12\x18\n\x06repair\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12.\n\x10\x61rguments_sha256\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12\x10\n\x08\x64\x65graded\x18\x07 \x01(\x08\x12\x14\n\x03txn\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x08trace_id\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x31\n\nsafe_reply\x18\n \x01(\x0b\x32\x1d.hauberk.gateway.v1.SafeReply2\x8c\x05\n\x0eGatewayService\x12\x83\x01\n\x05\x41\x64mit\x12 .hauberk.gateway.v1.AdmitRequest\x1a!.hauberk.gateway.v1.AdmitResponse\"5\xda\xe7\x18\x15\x08\x02\x12\x07\x62\x61\x63kend\x12\x08operator\x82\xd3\xe4\x93\x02\x16\"\x11/v1/gateway:admit:\x01*\x12\x8f\x01\n\x08\x43omplete\x12#.hauberk.gateway.v1.CompleteRequest\x1a$.hauberk.gateway.v1.CompleteResponse\"8\xda\xe7\x18\x15\x08\x02\x12\x07\x62\x61\x63kend\x12\x08operator\x82\xd3\xe4\x93\x02\x19\"\x14/v1/gateway:complete:\x01*\x12\xab\x01\n\x0e\x43ompleteStream\x12).hauberk.gateway.v1.CompleteStreamRequest\x1a*.hauberk.gateway.v1.CompleteStreamResponse\">\xda\xe7\x18\x15\x08\x02\x12\x07\x62\x61\x63kend\x12\x08operator\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/gateway:completeStream:\x01*(\x01\x30\x01\x12\xb3\x01\n\x11\x41uthorizeToolCall\x12,.hauberk.gateway.v1.AuthorizeToolCallRequest\x1a-.hauberk.gateway.v1.AuthorizeToolCallResponse\"A\xda\xe7\x18\x15\x08\x02\x12\x07\x62\x61\x63kend\x12\x08operator\x82\xd3\xe4\x93\x02\"\"\x1d/v1/gateway:authorizeToolCall:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,6 +65,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMITREQUEST'].fields_by_name['client_address']._serialized_options = b'\272H\tr\004\030-p\001\330\001\001'
   _globals['_ADMITREQUEST'].fields_by_name['user_agent']._loaded_options = None
   _globals['_ADMITREQUEST'].fields_by_name['user_agent']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_CONTEXTHANDOFF'].fields_by_name['target_brand']._loaded_options = None
+  _globals['_CONTEXTHANDOFF'].fields_by_name['target_brand']._serialized_options = b'\272H\034r\032\030?2\026^[a-z][a-z0-9-]{1,62}$'
+  _globals['_CONTEXTHANDOFF'].fields_by_name['body']._loaded_options = None
+  _globals['_CONTEXTHANDOFF'].fields_by_name['body']._serialized_options = b'\272H\006z\004\030\200\200\002'
+  _globals['_CONTEXTHANDOFF'].fields_by_name['ttl']._loaded_options = None
+  _globals['_CONTEXTHANDOFF'].fields_by_name['ttl']._serialized_options = b'\272H\014\252\001\t\"\003\010\204\0072\002\010\001'
   _globals['_SANITISEDMESSAGE'].fields_by_name['role']._loaded_options = None
   _globals['_SANITISEDMESSAGE'].fields_by_name['role']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_SANITISEDMESSAGE'].fields_by_name['text']._loaded_options = None
@@ -95,6 +101,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMITRESPONSE'].fields_by_name['txn']._serialized_options = b'\272H\004r\002\030@'
   _globals['_ADMITRESPONSE'].fields_by_name['trace_id']._loaded_options = None
   _globals['_ADMITRESPONSE'].fields_by_name['trace_id']._serialized_options = b'\272H\004r\002\030 '
+  _globals['_ADMITRESPONSE'].fields_by_name['canary']._loaded_options = None
+  _globals['_ADMITRESPONSE'].fields_by_name['canary']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_ADMITRESPONSE'].fields_by_name['context_token']._loaded_options = None
+  _globals['_ADMITRESPONSE'].fields_by_name['context_token']._serialized_options = b'\272H\005r\003\030\200@'
+  _globals['_ADMITRESPONSE'].fields_by_name['context']._loaded_options = None
+  _globals['_ADMITRESPONSE'].fields_by_name['context']._serialized_options = b'\272H\006z\004\030\200\200\002'
   _globals['_COMPLETEREQUEST'].fields_by_name['admission']._loaded_options = None
   _globals['_COMPLETEREQUEST'].fields_by_name['admission']._serialized_options = b'\272H\035r\033\030@2\027^adm_[A-Za-z0-9_-]{43}$'
   _globals['_COMPLETEREQUEST'].fields_by_name['text']._loaded_options = None
@@ -103,6 +115,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPLETEREQUEST'].fields_by_name['input_tokens']._serialized_options = b'\272H\t\"\007\030\200\302\327/(\000'
   _globals['_COMPLETEREQUEST'].fields_by_name['output_tokens']._loaded_options = None
   _globals['_COMPLETEREQUEST'].fields_by_name['output_tokens']._serialized_options = b'\272H\t\"\007\030\200\302\327/(\000'
+  _globals['_COMPLETEREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_COMPLETEREQUEST'].fields_by_name['model']._serialized_options = b'\272H\033r\031\030\200\0012\024^[A-Za-z0-9._:/@-]*$'
   _globals['_COMPLETERESPONSE'].fields_by_name['outcome']._loaded_options = None
   _globals['_COMPLETERESPONSE'].fields_by_name['outcome']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_COMPLETERESPONSE'].fields_by_name['reason']._loaded_options = None
@@ -111,10 +125,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPLETERESPONSE'].fields_by_name['verdicts']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_COMPLETERESPONSE'].fields_by_name['text']._loaded_options = None
   _globals['_COMPLETERESPONSE'].fields_by_name['text']._serialized_options = b'\272H\007r\005\030\200\200\200\002'
+  _globals['_COMPLETERESPONSE'].fields_by_name['settlement']._loaded_options = None
+  _globals['_COMPLETERESPONSE'].fields_by_name['settlement']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_COMPLETERESPONSE'].fields_by_name['txn']._loaded_options = None
+  _globals['_COMPLETERESPONSE'].fields_by_name['txn']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_COMPLETERESPONSE'].fields_by_name['trace_id']._loaded_options = None
+  _globals['_COMPLETERESPONSE'].fields_by_name['trace_id']._serialized_options = b'\272H\004r\002\030 '
+  _globals['_COMPLETERESPONSE'].fields_by_name['restored']._loaded_options = None
+  _globals['_COMPLETERESPONSE'].fields_by_name['restored']._serialized_options = b'\272H\010\032\006\030\300\204=(\000'
   _globals['_COMPLETESTREAMREQUEST'].fields_by_name['admission']._loaded_options = None
   _globals['_COMPLETESTREAMREQUEST'].fields_by_name['admission']._serialized_options = b'\272H r\033\030@2\027^adm_[A-Za-z0-9_-]{43}$\330\001\001'
   _globals['_COMPLETESTREAMREQUEST'].fields_by_name['chunk']._loaded_options = None
   _globals['_COMPLETESTREAMREQUEST'].fields_by_name['chunk']._serialized_options = b'\272H\006r\004\030\200\200\004'
+  _globals['_USAGE'].fields_by_name['input_tokens']._loaded_options = None
+  _globals['_USAGE'].fields_by_name['input_tokens']._serialized_options = b'\272H\t\"\007\030\200\302\327/(\000'
+  _globals['_USAGE'].fields_by_name['output_tokens']._loaded_options = None
+  _globals['_USAGE'].fields_by_name['output_tokens']._serialized_options = b'\272H\t\"\007\030\200\302\327/(\000'
+  _globals['_USAGE'].fields_by_name['model']._loaded_options = None
+  _globals['_USAGE'].fields_by_name['model']._serialized_options = b'\272H\033r\031\030\200\0012\024^[A-Za-z0-9._:/@-]*$'
   _globals['_COMPLETESTREAMRESPONSE'].fields_by_name['chunk']._loaded_options = None
   _globals['_COMPLETESTREAMRESPONSE'].fields_by_name['chunk']._serialized_options = b'\272H\006r\004\030\200\200@'
   _globals['_AUTHORIZETOOLCALLREQUEST'].fields_by_name['admission']._loaded_options = None
@@ -133,6 +161,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['arguments_json']._serialized_options = b'\272H\006r\004\030\200\200\020'
   _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['repair']._loaded_options = None
   _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['repair']._serialized_options = b'\272H\005r\003\030\200 '
+  _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['arguments_sha256']._loaded_options = None
+  _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['arguments_sha256']._serialized_options = b'\272H\021r\017\030@2\013^[0-9a-f]*$'
+  _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['txn']._loaded_options = None
+  _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['txn']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['trace_id']._loaded_options = None
+  _globals['_AUTHORIZETOOLCALLRESPONSE'].fields_by_name['trace_id']._serialized_options = b'\272H\004r\002\030 '
   _globals['_GATEWAYSERVICE'].methods_by_name['Admit']._loaded_options = None
   _globals['_GATEWAYSERVICE'].methods_by_name['Admit']._serialized_options = b'\332\347\030\025\010\002\022\007backend\022\010operator\202\323\344\223\002\026\"\021/v1/gateway:admit:\001*'
   _globals['_GATEWAYSERVICE'].methods_by_name['Complete']._loaded_options = None
@@ -146,25 +180,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ESTIMATE']._serialized_start=480
   _globals['_ESTIMATE']._serialized_end=610
   _globals['_ADMITREQUEST']._serialized_start=613
-  _globals['_ADMITREQUEST']._serialized_end=1065
-  _globals['_SANITISEDMESSAGE']._serialized_start=1067
-  _globals['_SANITISEDMESSAGE']._serialized_end=1194
-  _globals['_SAFEREPLY']._serialized_start=1196
-  _globals['_SAFEREPLY']._serialized_end=1256
-  _globals['_ADMITRESPONSE']._serialized_start=1259
-  _globals['_ADMITRESPONSE']._serialized_end=1894
-  _globals['_COMPLETEREQUEST']._serialized_start=1897
-  _globals['_COMPLETEREQUEST']._serialized_end=2065
-  _globals['_COMPLETERESPONSE']._serialized_start=2068
-  _globals['_COMPLETERESPONSE']._serialized_end=2276
-  _globals['_COMPLETESTREAMREQUEST']._serialized_start=2278
-  _globals['_COMPLETESTREAMREQUEST']._serialized_end=2383
-  _globals['_COMPLETESTREAMRESPONSE']._serialized_start=2385
-  _globals['_COMPLETESTREAMRESPONSE']._serialized_end=2435
-  _globals['_AUTHORIZETOOLCALLREQUEST']._serialized_start=2438
-  _globals['_AUTHORIZETOOLCALLREQUEST']._serialized_end=2612
-  _globals['_AUTHORIZETOOLCALLRESPONSE']._serialized_start=2615
-  _globals['_AUTHORIZETOOLCALLRESPONSE']._serialized_end=2867
-  _globals['_GATEWAYSERVICE']._serialized_start=2870
-  _globals['_GATEWAYSERVICE']._serialized_end=3522
+  _globals['_ADMITREQUEST']._serialized_end=1118
+  _globals['_CONTEXTHANDOFF']._serialized_start=1121
+  _globals['_CONTEXTHANDOFF']._serialized_end=1294
+  _globals['_SANITISEDMESSAGE']._serialized_start=1296
+  _globals['_SANITISEDMESSAGE']._serialized_end=1423
+  _globals['_SAFEREPLY']._serialized_start=1425
+  _globals['_SAFEREPLY']._serialized_end=1485
+  _globals['_ADMITRESPONSE']._serialized_start=1488
+  _globals['_ADMITRESPONSE']._serialized_end=2209
+  _globals['_COMPLETEREQUEST']._serialized_start=2212
+  _globals['_COMPLETEREQUEST']._serialized_end=2427
+  _globals['_COMPLETERESPONSE']._serialized_start=2430
+  _globals['_COMPLETERESPONSE']._serialized_end=2870
+  _globals['_COMPLETESTREAMREQUEST']._serialized_start=2873
+  _globals['_COMPLETESTREAMREQUEST']._serialized_end=3020
+  _globals['_USAGE']._serialized_start=3022
+  _globals['_USAGE']._serialized_end=3149
+  _globals['_COMPLETESTREAMRESPONSE']._serialized_start=3151
+  _globals['_COMPLETESTREAMRESPONSE']._serialized_end=3255
+  _globals['_AUTHORIZETOOLCALLREQUEST']._serialized_start=3258
+  _globals['_AUTHORIZETOOLCALLREQUEST']._serialized_end=3432
+  _globals['_AUTHORIZETOOLCALLRESPONSE']._serialized_start=3435
+  _globals['_AUTHORIZETOOLCALLRESPONSE']._serialized_end=3853
+  _globals['_GATEWAYSERVICE']._serialized_start=3856
+  _globals['_GATEWAYSERVICE']._serialized_end=4508
 # @@protoc_insertion_point(module_scope)

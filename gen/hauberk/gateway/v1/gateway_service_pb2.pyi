@@ -98,6 +98,7 @@ class AdmitRequest(_message.Message):
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
     USER_AGENT_FIELD_NUMBER: _builtins.int
     CHALLENGE_FIELD_NUMBER: _builtins.int
+    HANDOFF_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     """Brand asked for; selects among proven memberships. Empty = the credential's own."""
     conversation: _builtins.str
@@ -124,6 +125,10 @@ class AdmitRequest(_message.Message):
     def challenge(self) -> _auth_service_pb2.ChallengeResponse:
         """Solved bot challenge, when one was asked for."""
 
+    @_builtins.property
+    def handoff(self) -> Global___ContextHandoff:
+        """Asks for a context token for another brand of the organisation; unset = none."""
+
     def __init__(
         self,
         *,
@@ -136,14 +141,51 @@ class AdmitRequest(_message.Message):
         client_address: _builtins.str = ...,
         user_agent: _builtins.str = ...,
         challenge: _auth_service_pb2.ChallengeResponse | None = ...,
+        handoff: Global___ContextHandoff | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "credential", b"credential", "estimate", b"estimate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "credential", b"credential", "estimate", b"estimate", "handoff", b"handoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "conversation", b"conversation", "credential", b"credential", "estimate", b"estimate", "messages", b"messages", "origin", b"origin", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "conversation", b"conversation", "credential", b"credential", "estimate", b"estimate", "handoff", b"handoff", "messages", b"messages", "origin", b"origin", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AdmitRequest: _TypeAlias = AdmitRequest  # noqa: Y015
+
+@_typing.final
+class ContextHandoff(_message.Message):
+    """Context for another brand, given out only when the request is admitted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_BRAND_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    SINGLE_USE_FIELD_NUMBER: _builtins.int
+    target_brand: _builtins.str
+    """The one brand that may redeem it."""
+    body: _builtins.bytes
+    """Context, opaque; sealed at rest."""
+    single_use: _builtins.bool
+    """True: good for one redemption (safe to retry by the same workload)."""
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """Life, 1 s to 15 min; unset = 15 min."""
+
+    def __init__(
+        self,
+        *,
+        target_brand: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+        single_use: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "single_use", b"single_use", "target_brand", b"target_brand", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContextHandoff: _TypeAlias = ContextHandoff  # noqa: Y015
 
 @_typing.final
 class SanitisedMessage(_message.Message):
@@ -223,6 +265,9 @@ class AdmitResponse(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     TXN_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
+    CONTEXT_TOKEN_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW, DENY, CHALLENGE or THROTTLE."""
     reason: _decision_pb2.Reason.ValueType
@@ -237,6 +282,12 @@ class AdmitResponse(_message.Message):
     """Transaction id: the correlation id of audit and traces."""
     trace_id: _builtins.str
     """Trace id, hex; empty when not traced."""
+    canary: _builtins.str
+    """Put this into the system prompt: an answer that shows it is withheld. Only with ALLOW."""
+    context_token: _builtins.str
+    """Context token for the brand of the handoff; only with ALLOW and when asked for."""
+    context: _builtins.bytes
+    """Context that the presented context token carried; empty for other credentials."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Verdict]:
         """One verdict per stage, in the chain's order."""
@@ -282,10 +333,13 @@ class AdmitResponse(_message.Message):
         degraded: _builtins.bool = ...,
         txn: _builtins.str = ...,
         trace_id: _builtins.str = ...,
+        canary: _builtins.str = ...,
+        context_token: _builtins.str = ...,
+        context: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["admission_expires_at", b"admission_expires_at", "retry_after", b"retry_after", "safe_reply", b"safe_reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "admission_expires_at", b"admission_expires_at", "decided_by", b"decided_by", "degraded", b"degraded", "entities_not_searched", b"entities_not_searched", "limits", b"limits", "messages", b"messages", "outcome", b"outcome", "reason", b"reason", "retry_after", b"retry_after", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "admission_expires_at", b"admission_expires_at", "canary", b"canary", "context", b"context", "context_token", b"context_token", "decided_by", b"decided_by", "degraded", b"degraded", "entities_not_searched", b"entities_not_searched", "limits", b"limits", "messages", b"messages", "outcome", b"outcome", "reason", b"reason", "retry_after", b"retry_after", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -301,6 +355,7 @@ class CompleteRequest(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     admission: _builtins.str
     """Handle from Admit."""
     text: _builtins.str
@@ -309,6 +364,8 @@ class CompleteRequest(_message.Message):
     """Input tokens that the model reports."""
     output_tokens: _builtins.int
     """Output tokens that the model reports."""
+    model: _builtins.str
+    """Model that answered; empty = the one of the estimate."""
     def __init__(
         self,
         *,
@@ -316,10 +373,11 @@ class CompleteRequest(_message.Message):
         text: _builtins.str = ...,
         input_tokens: _builtins.int = ...,
         output_tokens: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -335,15 +393,38 @@ class CompleteResponse(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    SAFE_REPLY_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    TXN_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    RESTORED_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     text: _builtins.str
-    """The answer as its owner may see it."""
+    """The answer as its owner may see it; empty when refused."""
+    settlement: _ratelimit_service_pb2.Settlement.ValueType
+    """What became of the reservation."""
+    micro_usd: _builtins.int
+    """Money charged in the end, in millionths of a US dollar."""
+    degraded: _builtins.bool
+    """True when some stage answered by its declared fallback."""
+    txn: _builtins.str
+    """Transaction id of the admitted request."""
+    trace_id: _builtins.str
+    """Trace id, hex; empty when not traced."""
+    restored: _builtins.int
+    """Placeholders that were filled in."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Verdict]:
         """One verdict per stage."""
+
+    @_builtins.property
+    def safe_reply(self) -> Global___SafeReply:
+        """For a refusal: what the user may be told."""
 
     def __init__(
         self,
@@ -352,10 +433,17 @@ class CompleteResponse(_message.Message):
         reason: _decision_pb2.Reason.ValueType = ...,
         verdicts: _abc.Iterable[_decision_pb2.Verdict] | None = ...,
         text: _builtins.str = ...,
+        settlement: _ratelimit_service_pb2.Settlement.ValueType = ...,
+        micro_usd: _builtins.int = ...,
+        safe_reply: Global___SafeReply | None = ...,
+        degraded: _builtins.bool = ...,
+        txn: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
+        restored: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["safe_reply", b"safe_reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reason", b"reason", "text", b"text", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "micro_usd", b"micro_usd", "outcome", b"outcome", "reason", b"reason", "restored", b"restored", "safe_reply", b"safe_reply", "settlement", b"settlement", "text", b"text", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -369,23 +457,59 @@ class CompleteStreamRequest(_message.Message):
 
     ADMISSION_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     admission: _builtins.str
     """Handle from Admit; on the first message only."""
     chunk: _builtins.str
     """Next piece of the model's answer."""
+    @_builtins.property
+    def usage(self) -> Global___Usage:
+        """What the model reports; on the last message, which half-closes."""
+
     def __init__(
         self,
         *,
         admission: _builtins.str = ...,
         chunk: _builtins.str = ...,
+        usage: Global___Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "chunk", b"chunk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "chunk", b"chunk", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CompleteStreamRequest: _TypeAlias = CompleteStreamRequest  # noqa: Y015
+
+@_typing.final
+class Usage(_message.Message):
+    """What the model reports to have used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    input_tokens: _builtins.int
+    """Input tokens."""
+    output_tokens: _builtins.int
+    """Output tokens."""
+    model: _builtins.str
+    """Model that answered; empty = the one of the estimate."""
+    def __init__(
+        self,
+        *,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class CompleteStreamResponse(_message.Message):
@@ -394,16 +518,22 @@ class CompleteStreamResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHUNK_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
     chunk: _builtins.str
     """Next piece that its owner may see."""
+    @_builtins.property
+    def result(self) -> Global___CompleteResponse:
+        """On the last message: the decision, without text."""
+
     def __init__(
         self,
         *,
         chunk: _builtins.str = ...,
+        result: Global___CompleteResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -450,6 +580,11 @@ class AuthorizeToolCallResponse(_message.Message):
     VERDICTS_FIELD_NUMBER: _builtins.int
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     REPAIR_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_SHA256_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    TXN_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    SAFE_REPLY_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -458,9 +593,21 @@ class AuthorizeToolCallResponse(_message.Message):
     """The very bytes that may be executed; only with ALLOW."""
     repair: _builtins.str
     """For a refusal: words that a model can repair from."""
+    arguments_sha256: _builtins.str
+    """Digest of arguments_json, hex: execute these bytes or none."""
+    degraded: _builtins.bool
+    """True when some stage answered by its declared fallback."""
+    txn: _builtins.str
+    """Transaction id of the admitted request."""
+    trace_id: _builtins.str
+    """Trace id, hex; empty when not traced."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Verdict]:
         """One verdict per stage."""
+
+    @_builtins.property
+    def safe_reply(self) -> Global___SafeReply:
+        """For a refusal: what the user may be told."""
 
     def __init__(
         self,
@@ -470,10 +617,15 @@ class AuthorizeToolCallResponse(_message.Message):
         verdicts: _abc.Iterable[_decision_pb2.Verdict] | None = ...,
         arguments_json: _builtins.str = ...,
         repair: _builtins.str = ...,
+        arguments_sha256: _builtins.str = ...,
+        degraded: _builtins.bool = ...,
+        txn: _builtins.str = ...,
+        trace_id: _builtins.str = ...,
+        safe_reply: Global___SafeReply | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["safe_reply", b"safe_reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "outcome", b"outcome", "reason", b"reason", "repair", b"repair", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "arguments_sha256", b"arguments_sha256", "degraded", b"degraded", "outcome", b"outcome", "reason", b"reason", "repair", b"repair", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

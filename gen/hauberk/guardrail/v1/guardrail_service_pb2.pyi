@@ -77,23 +77,79 @@ class InspectInputResponse(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    OBSERVED_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
+    canary: _builtins.str
+    """For the system prompt of this conversation."""
+    policy_version: _builtins.str
+    """Version of the rules."""
+    observed: _builtins.bool
+    """True when the brand only observes: the outcome is ALLOW, the reason says what would have been."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardFinding]:
+        """What was found; only with the scope decisions.explain."""
+
     def __init__(
         self,
         *,
         outcome: _decision_pb2.Outcome.ValueType = ...,
         reason: _decision_pb2.Reason.ValueType = ...,
+        findings: _abc.Iterable[Global___GuardFinding] | None = ...,
+        canary: _builtins.str = ...,
+        policy_version: _builtins.str = ...,
+        observed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "findings", b"findings", "observed", b"observed", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InspectInputResponse: _TypeAlias = InspectInputResponse  # noqa: Y015
+
+@_typing.final
+class GuardFinding(_message.Message):
+    """One thing that was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """Rule that matched."""
+    view: _builtins.str
+    """View of the text that it matched in, e.g. "plain", "base64"."""
+    part: _builtins.int
+    """Index of the part."""
+    start: _builtins.int
+    """First offset in the part, code points."""
+    end: _builtins.int
+    """Offset after the last one, code points."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        view: _builtins.str = ...,
+        part: _builtins.int = ...,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "part", b"part", "rule", b"rule", "start", b"start", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardFinding: _TypeAlias = GuardFinding  # noqa: Y015
 
 @_typing.final
 class InspectOutputRequest(_message.Message):
@@ -130,22 +186,36 @@ class InspectOutputResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     text: _builtins.str
-    """The answer as it may be shown."""
+    """The answer as it may be shown; empty when withheld."""
+    removed: _builtins.int
+    """Pieces of leaked personal data that were replaced."""
+    policy_version: _builtins.str
+    """Version of the rules."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardFinding]:
+        """What was found; only with the scope decisions.explain."""
+
     def __init__(
         self,
         *,
         outcome: _decision_pb2.Outcome.ValueType = ...,
         reason: _decision_pb2.Reason.ValueType = ...,
         text: _builtins.str = ...,
+        findings: _abc.Iterable[Global___GuardFinding] | None = ...,
+        removed: _builtins.int = ...,
+        policy_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reason", b"reason", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "removed", b"removed", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,22 +256,34 @@ class CheckToolCallResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REPAIR_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_SHA256_FIELD_NUMBER: _builtins.int
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     repair: _builtins.str
     """For a refusal: words that a model can repair from."""
+    arguments_json: _builtins.str
+    """The very bytes that were checked; only with ALLOW."""
+    arguments_sha256: _builtins.str
+    """Their digest, hex."""
+    definition_hash: _builtins.str
+    """Definition of the tool that decided, SHA-256, hex."""
     def __init__(
         self,
         *,
         outcome: _decision_pb2.Outcome.ValueType = ...,
         reason: _decision_pb2.Reason.ValueType = ...,
         repair: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+        arguments_sha256: _builtins.str = ...,
+        definition_hash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reason", b"reason", "repair", b"repair"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "arguments_sha256", b"arguments_sha256", "definition_hash", b"definition_hash", "outcome", b"outcome", "reason", b"reason", "repair", b"repair"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,26 +298,86 @@ class Tool(_message.Message):
     TOOL_FIELD_NUMBER: _builtins.int
     SCHEMA_JSON_FIELD_NUMBER: _builtins.int
     PERMISSION_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
     tool: _builtins.str
     """Name."""
     schema_json: _builtins.str
     """JSON Schema (2020-12) of the arguments."""
     permission: _builtins.str
     """Action that the user must be permitted."""
+    description: _builtins.str
+    """Description for people and models; part of the pinned definition."""
     def __init__(
         self,
         *,
         tool: _builtins.str = ...,
         schema_json: _builtins.str = ...,
         permission: _builtins.str = ...,
+        description: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["permission", b"permission", "schema_json", b"schema_json", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "permission", b"permission", "schema_json", b"schema_json", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Tool: _TypeAlias = Tool  # noqa: Y015
+
+@_typing.final
+class DescribeToolRequest(_message.Message):
+    """Request of DescribeTool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    tool: _builtins.str
+    """Name of the tool."""
+    def __init__(
+        self,
+        *,
+        tool: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeToolRequest: _TypeAlias = DescribeToolRequest  # noqa: Y015
+
+@_typing.final
+class DescribeToolResponse(_message.Message):
+    """Response of DescribeTool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
+    EGRESS_ARGUMENTS_FIELD_NUMBER: _builtins.int
+    definition_hash: _builtins.str
+    """SHA-256 of the definition, hex."""
+    @_builtins.property
+    def tool(self) -> Global___Tool:
+        """The tool."""
+
+    @_builtins.property
+    def egress_arguments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON pointers of arguments that leave the product: never filled with personal data."""
+
+    def __init__(
+        self,
+        *,
+        tool: Global___Tool | None = ...,
+        definition_hash: _builtins.str = ...,
+        egress_arguments: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tool", b"tool"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition_hash", b"definition_hash", "egress_arguments", b"egress_arguments", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescribeToolResponse: _TypeAlias = DescribeToolResponse  # noqa: Y015
 
 @_typing.final
 class PutToolRequest(_message.Message):

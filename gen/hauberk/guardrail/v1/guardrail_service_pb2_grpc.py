@@ -50,6 +50,11 @@ class GuardrailServiceStub:
                 request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.CheckToolCallRequest.SerializeToString,
                 response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.CheckToolCallResponse.FromString,
                 _registered_method=True)
+        self.DescribeTool = channel.unary_unary(
+                '/hauberk.guardrail.v1.GuardrailService/DescribeTool',
+                request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DescribeToolRequest.SerializeToString,
+                response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DescribeToolResponse.FromString,
+                _registered_method=True)
         self.PutTool = channel.unary_unary(
                 '/hauberk.guardrail.v1.GuardrailService/PutTool',
                 request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.PutToolRequest.SerializeToString,
@@ -87,6 +92,13 @@ class GuardrailServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DescribeTool(self, request, context):
+        """One tool that the caller may use; foreign, hidden and unknown are one answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutTool(self, request, context):
         """Registers a tool.
         """
@@ -118,6 +130,11 @@ def add_GuardrailServiceServicer_to_server(servicer, server):
                     servicer.CheckToolCall,
                     request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.CheckToolCallRequest.FromString,
                     response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.CheckToolCallResponse.SerializeToString,
+            ),
+            'DescribeTool': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeTool,
+                    request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DescribeToolRequest.FromString,
+                    response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DescribeToolResponse.SerializeToString,
             ),
             'PutTool': grpc.unary_unary_rpc_method_handler(
                     servicer.PutTool,
@@ -212,6 +229,33 @@ class GuardrailService:
             '/hauberk.guardrail.v1.GuardrailService/CheckToolCall',
             hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.CheckToolCallRequest.SerializeToString,
             hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.CheckToolCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeTool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.guardrail.v1.GuardrailService/DescribeTool',
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DescribeToolRequest.SerializeToString,
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DescribeToolResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class GuardrailServiceStub:
     """Looks for canaries, leaked data and exfiltration in a model's answer."""
     CheckToolCall: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.CheckToolCallRequest, _guardrail_service_pb2.CheckToolCallResponse]
     """Checks a tool call against the tool's registered definition."""
+    DescribeTool: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.DescribeToolRequest, _guardrail_service_pb2.DescribeToolResponse]
+    """One tool that the caller may use; foreign, hidden and unknown are one answer."""
     PutTool: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.PutToolRequest, _guardrail_service_pb2.PutToolResponse]
     """Registers a tool."""
     ListTools: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.ListToolsRequest, _guardrail_service_pb2.ListToolsResponse]
@@ -55,6 +57,8 @@ class GuardrailServiceAsyncStub(GuardrailServiceStub):
     """Looks for canaries, leaked data and exfiltration in a model's answer."""
     CheckToolCall: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.CheckToolCallRequest, _guardrail_service_pb2.CheckToolCallResponse]  # type: ignore[assignment]
     """Checks a tool call against the tool's registered definition."""
+    DescribeTool: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.DescribeToolRequest, _guardrail_service_pb2.DescribeToolResponse]  # type: ignore[assignment]
+    """One tool that the caller may use; foreign, hidden and unknown are one answer."""
     PutTool: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.PutToolRequest, _guardrail_service_pb2.PutToolResponse]  # type: ignore[assignment]
     """Registers a tool."""
     ListTools: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.ListToolsRequest, _guardrail_service_pb2.ListToolsResponse]  # type: ignore[assignment]
@@ -83,6 +87,13 @@ class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_guardrail_service_pb2.CheckToolCallResponse, _abc.Awaitable[_guardrail_service_pb2.CheckToolCallResponse]]:
         """Checks a tool call against the tool's registered definition."""
+
+    def DescribeTool(
+        self,
+        request: _guardrail_service_pb2.DescribeToolRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guardrail_service_pb2.DescribeToolResponse, _abc.Awaitable[_guardrail_service_pb2.DescribeToolResponse]]:
+        """One tool that the caller may use; foreign, hidden and unknown are one answer."""
 
     def PutTool(
         self,

@@ -48,6 +48,30 @@ OFFSET_UNIT_UTF16: OffsetUnit.ValueType  # 3
 """UTF-16 code units (JavaScript, Java)."""
 Global___OffsetUnit: _TypeAlias = OffsetUnit  # noqa: Y015
 
+class _RestoreFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RestoreFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RestoreFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESTORE_FORMAT_UNSPECIFIED: _RestoreFormat.ValueType  # 0
+    """Not stated: as Markdown, the careful one."""
+    RESTORE_FORMAT_MARKDOWN: _RestoreFormat.ValueType  # 1
+    """Text that may hold Markdown or HTML: nothing is filled into a link or an image target off the allow-list."""
+    RESTORE_FORMAT_JSON: _RestoreFormat.ValueType  # 2
+    """A JSON document: values are filled into strings, escaped; nothing into keys, links or the fields to keep."""
+
+class RestoreFormat(_RestoreFormat, metaclass=_RestoreFormatEnumTypeWrapper):
+    """What a text is, and so where a value may be filled in."""
+
+RESTORE_FORMAT_UNSPECIFIED: RestoreFormat.ValueType  # 0
+"""Not stated: as Markdown, the careful one."""
+RESTORE_FORMAT_MARKDOWN: RestoreFormat.ValueType  # 1
+"""Text that may hold Markdown or HTML: nothing is filled into a link or an image target off the allow-list."""
+RESTORE_FORMAT_JSON: RestoreFormat.ValueType  # 2
+"""A JSON document: values are filled into strings, escaped; nothing into keys, links or the fields to keep."""
+Global___RestoreFormat: _TypeAlias = RestoreFormat  # noqa: Y015
+
 @_typing.final
 class Finding(_message.Message):
     """One piece of personal data that was found."""
@@ -348,21 +372,31 @@ class RestoreRequest(_message.Message):
 
     CONVERSATION_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    KEEP_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation that the placeholders belong to."""
+    format: Global___RestoreFormat.ValueType
+    """What the texts are."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts with placeholders."""
+
+    @_builtins.property
+    def keep(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """JSON pointers of fields that stay as they are (arguments that leave the product); only with JSON."""
 
     def __init__(
         self,
         *,
         conversation: _builtins.str = ...,
         texts: _abc.Iterable[_builtins.str] | None = ...,
+        format: Global___RestoreFormat.ValueType = ...,
+        keep: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "format", b"format", "keep", b"keep", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -377,10 +411,13 @@ class RestoreResponse(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     RESTORED_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
+    WITHHELD_FIELD_NUMBER: _builtins.int
     restored: _builtins.int
     """Placeholders that were filled in."""
     unknown: _builtins.int
     """Placeholders that were never issued here or are forgotten: left as they stand."""
+    withheld: _builtins.int
+    """Placeholders that were not filled in because of where they stand (a link, an image, a field to keep)."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """One text for each given one, in order."""
@@ -391,10 +428,11 @@ class RestoreResponse(_message.Message):
         texts: _abc.Iterable[_builtins.str] | None = ...,
         restored: _builtins.int = ...,
         unknown: _builtins.int = ...,
+        withheld: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["restored", b"restored", "texts", b"texts", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["restored", b"restored", "texts", b"texts", "unknown", b"unknown", "withheld", b"withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
