@@ -47,14 +47,15 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace) -> None:
     from embedded.stack import Stack, StackOptions
-    from services.kit.run import stop_requested
+    from services.kit.run import stop_request
 
+    stop = stop_request()
     progress = err()
     progress.print("starting PostgreSQL, Redis, the services and the gateway ...")
     options = StackOptions(gateway_port=args.port, otlp_endpoint=args.otlp)
     async with Stack.running(args.data, options) as stack:
         _tell(out(), stack, args)
-        await stop_requested()
+        await stop.wait()
         progress.print("\nstopping ...")
     progress.print("stopped")
 

@@ -43,6 +43,7 @@ def main(settings_type: type[S], build: Build[S]) -> int:
 
 async def serve(settings: S, build: Build[S]) -> None:
     """Builds the application, serves it, and closes everything in the reverse order."""
+    stop = stop_request()
     async with AsyncExitStack() as stack:
         tls = TlsFiles.of(settings)
         refuse_development(settings, tls)
@@ -60,7 +61,7 @@ async def serve(settings: S, build: Build[S]) -> None:
         stack.push_async_callback(server.stop)
         await run_background(stack, app, *([] if app.name == "gateway" else [keys.keep_fresh]))
         logs.logger().info("process.serving", port=server.port, ops_port=server.ops_port)
-        await stop_requested()
+        await stop.wait()
 
 
 def verifier_of(keys: PeerKeys, settings: ServiceSettings) -> TokenVerifier:
@@ -116,10 +117,10 @@ async def _end(task: asyncio.Future[None]) -> None:
         await task
 
 
-async def stop_requested() -> None:
-    """Returns on SIGTERM or SIGINT."""
+def stop_request() -> asyncio.Event:
+    """Set on SIGTERM or SIGINT; taken before anything is started, so that a start is never cut in half."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop

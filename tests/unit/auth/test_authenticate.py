@@ -131,7 +131,9 @@ async def test_a_remembered_key_still_expires(desk: Desk) -> None:
     text = desk.plant(expires_at=desk.clock.now() + 2)
     assert (await desk.present(text)).minted
     desk.clock.time += 2
+    before = desk.keys.lookups
     assert (await desk.present(text)).cause is Cause.KEY_EXPIRED
+    assert desk.keys.lookups == before + 1  # as for a key that nobody ever saw: a refusal never rests on memory
 
 
 async def test_a_rotated_key_is_good_until_its_grace_ends(desk: Desk) -> None:
