@@ -1,4 +1,6 @@
-"""`python -m bench NAME [--json] [--small | --full]`: NAME is echo, admit, redact, decide, or all.
+"""`python -m bench NAME [--json] [--small | --full]`: NAME is echo, admit, complete, redact, decide, or all.
+
+`guardrail-eval --data FILE` asks how often the guardrail is right.
 
 With --json the last line is `{"bench": NAME, "cases": [...]}`. `all` runs small sizes unless --full is given, a single
 benchmark full ones unless --small is given.
@@ -14,6 +16,7 @@ from typing import Any
 
 from rich.table import Table
 
+from bench import guardrail_eval
 from bench.harness import NAMES, measure
 from bench.rows import Row
 from cli.terminal import err, out
@@ -25,6 +28,8 @@ HIDDEN = {*FIRST, "echo_p50_ms"}  # every row has it; it is in the JSON
 
 def main() -> int:
     """Measures, then prints a table or JSON."""
+    if sys.argv[1:2] == [guardrail_eval.NAME]:
+        return guardrail_eval.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("name", choices=(*NAMES, "all"), help="which benchmark")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")

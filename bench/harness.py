@@ -18,7 +18,7 @@ from bench import echo
 from bench.echo import Echo
 from bench.rows import Row, row
 
-NAMES = ("echo", "admit", "redact", "decide")
+NAMES = ("echo", "admit", "complete", "redact", "decide")
 ROUNDS = 20
 AROUND = 300
 

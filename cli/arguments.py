@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+
+from cli.errors import CliError
 
 DATA = Path(".hauberk")
 
@@ -25,3 +28,13 @@ def count(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 10000")
     return int(text)
+
+
+def read_text(given: str) -> str:
+    """The text of an argument; `-` stands for standard input."""
+    try:
+        text = sys.stdin.read() if given == "-" else given
+        text.encode()
+    except UnicodeError:
+        raise CliError("the text is not valid UTF-8") from None
+    return text

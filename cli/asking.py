@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from embedded.client import Connection
 from embedded.stack import Stack, StackOptions, read_running
 
 TIMEOUT = 10.0
+STREAM_TIMEOUT = 600.0
 # Callers on this machine; documentation range, so that it is nobody's real address.
 CLIENT_ADDRESS = "192.0.2.10"
 
@@ -75,6 +76,11 @@ def by_jwt(token: str) -> auth_pb.Credential:
     return auth_pb.Credential(jwt=token)
 
 
+def by_context(token: str) -> auth_pb.Credential:
+    """A context token of another brand."""
+    return auth_pb.Credential(context_token=token)
+
+
 def question(credential: auth_pb.Credential, brand: str, text: str, **more: Any) -> pb.AdmitRequest:
     """An ordinary request of one user message."""
     more.setdefault("conversation", "terminal")
@@ -93,3 +99,38 @@ class Gateway:
         """Asks; raises AioRpcError when it cannot be decided."""
         answer: pb.AdmitResponse = await self._stub.Admit(request, timeout=TIMEOUT)
         return answer
+
+    async def complete(self, admission: str, text: str) -> pb.CompleteResponse:
+        """The model's answer as its owner may see it; raises AioRpcError when it cannot be decided."""
+        request = pb.CompleteRequest(admission=admission, text=text)
+        answer: pb.CompleteResponse = await self._stub.Complete(request, timeout=TIMEOUT)
+        return answer
+
+    async def complete_stream(
+        self, admission: str, pieces: AsyncIterator[str] | Iterable[str]
+    ) -> AsyncIterator[pb.CompleteStreamResponse]:
+        """The same piece by piece; the last message holds the decision."""
+
+        async def requests() -> AsyncIterator[pb.CompleteStreamRequest]:
+            yield pb.CompleteStreamRequest(admission=admission)
+            async for piece in each(pieces):
+                yield pb.CompleteStreamRequest(chunk=piece)
+
+        async for answer in self._stub.CompleteStream(requests(), timeout=STREAM_TIMEOUT):
+            yield answer
+
+    async def tool(self, admission: str, tool: str, arguments_json: str) -> pb.AuthorizeToolCallResponse:
+        """May the user make the call that the model wrote? Raises AioRpcError when it cannot be decided."""
+        request = pb.AuthorizeToolCallRequest(admission=admission, tool=tool, arguments_json=arguments_json)
+        answer: pb.AuthorizeToolCallResponse = await self._stub.AuthorizeToolCall(request, timeout=TIMEOUT)
+        return answer
+
+
+async def each(pieces: AsyncIterator[str] | Iterable[str]) -> AsyncIterator[str]:
+    """The pieces, wherever they come from."""
+    if isinstance(pieces, AsyncIterator):
+        async for piece in pieces:
+            yield piece
+    else:
+        for piece in pieces:
+            yield piece

@@ -22,22 +22,57 @@ KEYS = (
     "degraded",
     "txn",
     "trace_id",
+    "canary",
+    "context_token",
+    "context",
 )
+COMPLETE_KEYS = (
+    "outcome",
+    "reason",
+    "verdicts",
+    "text",
+    "restored",
+    "settlement",
+    "micro_usd",
+    "safe_reply",
+    "degraded",
+    "txn",
+    "trace_id",
+)
+TOOL_KEYS = (
+    "outcome",
+    "reason",
+    "verdicts",
+    "arguments_json",
+    "arguments_sha256",
+    "repair",
+    "safe_reply",
+    "degraded",
+    "txn",
+    "trace_id",
+)
+Answer = pb.AdmitResponse | pb.CompleteResponse | pb.AuthorizeToolCallResponse
 
 
-def as_dict(answer: pb.AdmitResponse) -> dict[str, Any]:
+def as_dict(answer: Answer) -> dict[str, Any]:
     """Every key is always there; a message that the answer does not carry is null."""
     found = json_format.MessageToDict(
         answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    return {key: found.get(key) for key in KEYS}
+    return {key: found.get(key) for key in _keys(answer)}
 
 
-def outer(answer: pb.AdmitResponse) -> dict[str, Any]:
+def _keys(answer: Answer) -> tuple[str, ...]:
+    if isinstance(answer, pb.CompleteResponse):
+        return COMPLETE_KEYS
+    return TOOL_KEYS if isinstance(answer, pb.AuthorizeToolCallResponse) else KEYS
+
+
+def outer(answer: Answer) -> dict[str, Any]:
     """What an outsider can tell two refusals apart by: everything but ids and times."""
     found = as_dict(answer)
     for key in ("txn", "trace_id", "admission", "admission_expires_at"):
-        found.pop(key)
+        found.pop(key, None)
     for verdict in found["verdicts"]:
         verdict.pop("duration", None)
     return found

@@ -11,14 +11,17 @@ from typing import NoReturn
 
 from cli.commands import (
     admit,
+    audit,
     chain,
     check_config,
+    complete,
     create_organisation,
     demo,
     healthcheck,
     prepare,
     replay,
     serve,
+    tool,
     up,
     version,
 )
@@ -28,7 +31,10 @@ COMMANDS: tuple[ModuleType, ...] = (
     up,
     demo,
     admit,
+    complete,
+    tool,
     replay,
+    audit,
     chain,
     serve,
     prepare,
@@ -45,12 +51,14 @@ A first walk:
   hauberk demo                                   see requests pass through every layer, or not
   hauberk up                                     run everything on this machine, in ./.hauberk
   hauberk admit "My SSN is 123-45-6789"          ask (in a second terminal, or on its own)
+  hauberk complete ADMISSION "Noted: <US_SSN>"   pass the model's answer back
 """
 _EXITS = """\
 exit status:
-  0    done; for `admit`: allowed
-  1    for `admit`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key
+  0    done; for `admit`, `complete`, `tool`: allowed
+  1    for `admit`, `complete`, `tool`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key
   2    could not be done or decided (one line on stderr says why)
+  3-5  for `audit verify`: altered, a gap, truncated
   130  interrupted
 
 `hauberk COMMAND --help` explains a command, with an example.

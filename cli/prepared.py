@@ -13,7 +13,18 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from cli.services import NAMES
 from services.kit import certs
 from services.kit.database_roles import SERVICES, role_of
-from services.kit.keys import ADMISSION, API_KEY_PEPPER, MAPPING_KEK, ORG_MAC, TXN_SIGNING, KeyRing, write_private
+from services.kit.keys import (
+    ADMISSION,
+    API_KEY_PEPPER,
+    CANARY,
+    CTX_KEK,
+    CTX_SIGNING,
+    MAPPING_KEK,
+    ORG_MAC,
+    TXN_SIGNING,
+    KeyRing,
+    write_private,
+)
 from services.kit.migrate import prepare_database
 from services.kit.provision import FIRST, MAKERS
 
@@ -25,8 +36,11 @@ HOLDERS = {
     API_KEY_PEPPER: "auth",
     ADMISSION: "auth",
     MAPPING_KEK: "redaction",
+    CTX_SIGNING: "context-token",
+    CTX_KEK: "context-token",
+    CANARY: "guardrail",
 }
-WITH_DATABASE = ("auth", "tenancy")
+WITH_DATABASE = ("auth", "tenancy", "guardrail", "audit")
 # Service and ops port of each on one machine.
 PORTS = {name: 7443 + 10 * number for number, name in enumerate(NAMES)}
 
@@ -124,6 +138,7 @@ class Preparation:
             "tls_key": str(site.folder / "tls" / f"{name}.pem"),
             "tls_ca": str(site.folder / "tls" / "ca.crt"),
             "key_folder": str(self._key_folder(name)),
+            "audit_spool": "/spool" if site.hosts else str(site.folder / "spool" / name),
             "peers": {peer: site.address(peer) for peer in NAMES if peer not in (name, "gateway")},
         }
         if name != "gateway":

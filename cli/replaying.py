@@ -1,4 +1,4 @@
-"""Replays messages: members first, then a few requests in flight at a time."""
+"""Replays messages: members first, then a few in flight at a time, each with a stand-in model's answer to it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli import standin
 from cli.asking import Gateway, Reach, by_jwt, question, reach
 from cli.errors import CliError
 from cli.failure import Failure
@@ -71,7 +72,8 @@ async def replay(args: argparse.Namespace, messages: Sequence[str], console: Con
         if added:
             console.print(f"added {added} members to {stack.organisation}")
         with _progress(console, len(messages)) as step:
-            return await _send(Asker(stack, users, args.model), messages, args.in_flight, step)
+            asker = Asker(stack, users, args.model, complete=not args.no_complete)
+            return await _send(asker, messages, args.in_flight, step)
 
 
 async def _send(asker: Asker, messages: Sequence[str], in_flight: int, step: Callable[[], None]) -> Tally:
@@ -92,8 +94,9 @@ async def _send(asker: Asker, messages: Sequence[str], in_flight: int, step: Cal
 class Asker:
     """Asks as one of many users, each with a token of their own."""
 
-    def __init__(self, stack: Reach, users: Sequence[str], model: str) -> None:
+    def __init__(self, stack: Reach, users: Sequence[str], model: str, *, complete: bool) -> None:
         self.users = users
+        self._complete = complete
         self._stack = stack
         self._gateway = Gateway(stack.channel("gateway"))
         self._estimate = pb.Estimate(model=model, output_tokens=OUTPUT_TOKENS)
@@ -116,6 +119,19 @@ class Asker:
             tally.fail(Failure.of(error), time.perf_counter() - started)
             return
         tally.count(answer, time.perf_counter() - started)
+        if self._complete and answer.admission:
+            await self._give_back(answer, tally)
+
+    async def _give_back(self, admitted: pb.AdmitResponse, tally: Tally) -> None:
+        """What the stand-in model answers, on its way back."""
+        text = standin.answer([message.text for message in admitted.messages])
+        started = time.perf_counter()
+        try:
+            answer = await self._gateway.complete(admitted.admission, text)
+        except aio.AioRpcError as error:
+            tally.fail_completion(Failure.of(error), time.perf_counter() - started)
+            return
+        tally.count_completion(answer, time.perf_counter() - started)
 
     def _token(self, user: str) -> str:
         token, until = self._tokens.get(user, ("", 0.0))

@@ -14,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from services.kit.settings import PREFIX, ServiceSettings
 
-NAMES = ("gateway", "auth", "tenancy", "ratelimit", "redaction")
+NAMES = ("gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token", "audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class SettingRow:
 
 
 def _package(name: str) -> str:
-    return "gateway" if name == "gateway" else f"services.{name}"
+    return "gateway" if name == "gateway" else f"services.{name.replace('-', '_')}"
 
 
 def settings_type(name: str) -> type[ServiceSettings]:

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from cli.decision import Answer
 from cli.words import colour_of, outcome_name, outcome_word, reason_name, reason_words, wait_words
 
 INDENT = (0, 0, 0, 3)
@@ -20,7 +21,7 @@ _UNITS = {
 }
 
 
-def verdicts(answer: pb.AdmitResponse) -> RenderableType:
+def verdicts(answer: Answer) -> RenderableType:
     """One row per layer, in the chain's order."""
     table = Table.grid(padding=(0, 2))
     table.add_column(min_width=10)
@@ -49,16 +50,24 @@ def _row(verdict: common.Verdict) -> tuple[Text, Text, Text, Text]:
     return Text(verdict.stage, "bold"), Text(outcome_word(name), colour_of(name)), Text(took), Text(", ".join(notes))
 
 
-def headline(answer: pb.AdmitResponse) -> Text:
+def decided_by(answer: Answer) -> str:
+    """The stage that refused; empty when none did."""
+    if isinstance(answer, pb.AdmitResponse):
+        return answer.decided_by
+    stopped = (one for one in answer.verdicts if one.reason != common.REASON_NOT_REACHED)
+    return next((one.stage for one in stopped if outcome_name(one.outcome) != "ALLOW"), "")
+
+
+def headline(answer: Answer) -> Text:
     """The outcome in one line."""
     name = outcome_name(answer.outcome)
     line = Text.assemble((outcome_word(name), f"bold {colour_of(name)}"))
-    if answer.decided_by:
-        line.append(f" by {answer.decided_by}")
+    if decider := decided_by(answer):
+        line.append(f" by {decider}")
     words = reason_words(reason_name(answer.reason))
     if words and name != "ALLOW":
         line.append(f": {words}")
-    if answer.HasField("retry_after"):
+    if isinstance(answer, pb.AdmitResponse) and answer.HasField("retry_after"):
         line.append(f"; try again in {wait_words(answer.retry_after.ToNanoseconds() / 1e9)}")
     if answer.degraded:
         line.append("  (degraded: some layer answered by its fallback)", "yellow")
@@ -96,21 +105,66 @@ def not_searched(answer: pb.AdmitResponse) -> Text:
 
 
 def decision(answer: pb.AdmitResponse) -> RenderableType:
-    """Everything about one decision."""
+    """Everything about one admission."""
     parts: list[RenderableType] = [headline(answer), verdicts(answer)]
     if answer.messages:
         parts.append(sanitised(answer))
-    if answer.safe_reply.text:
-        parts.append(Text(f"the user is told  {answer.safe_reply.text}"))
+    parts += told(answer)
     if answer.entities_not_searched:
         parts.append(not_searched(answer))
     if answer.admission:
         parts.append(Text(f"admission  {answer.admission}", "bright_black"))
     if answer.limits:
         parts.append(left(answer))
-    if answer.txn:
-        parts.append(Text(f"transaction  {answer.txn}" + (f"   trace  {answer.trace_id}" if answer.trace_id else "")))
-    return Group(*parts)
+    return Group(*parts, *traced(answer))
+
+
+def completion(answer: pb.CompleteResponse, *, shown: bool = False) -> RenderableType:
+    """Everything about one answer of a model; `shown`: its text was printed as it came."""
+    parts: list[RenderableType] = [headline(answer), verdicts(answer)]
+    if answer.text and not shown:
+        parts.append(user_sees(answer.text))
+    return Group(*parts, *told(answer), settled(answer), *traced(answer))
+
+
+def tool_call(answer: pb.AuthorizeToolCallResponse) -> RenderableType:
+    """Everything about one tool call."""
+    return Group(headline(answer), verdicts(answer), *call_words(answer), *told(answer), *traced(answer))
+
+
+def call_words(answer: pb.AuthorizeToolCallResponse) -> list[RenderableType]:
+    """What may be executed, or what the model is told."""
+    if answer.arguments_json:
+        return [
+            Text.assemble(("may be executed with  ", "bright_black"), (answer.arguments_json, "bold cyan")),
+            Text(f"SHA-256 of these bytes  {answer.arguments_sha256}", "bright_black"),
+        ]
+    return [Text(f"the model is told  {answer.repair}")] if answer.repair else []
+
+
+def user_sees(text: str) -> Text:
+    """An answer as its owner sees it."""
+    return Text.assemble(("the user sees  ", "bright_black"), (text, "bold cyan"))
+
+
+def settled(answer: pb.CompleteResponse) -> Text:
+    """What became of the reservation."""
+    name = limits_pb.Settlement.Name(answer.settlement).removeprefix("SETTLEMENT_").lower().replace("_", " ")
+    if not answer.settlement:
+        return Text("reservation  not settled by this call", "bright_black")
+    return Text(f"reservation  {name}, {answer.micro_usd / 1e6:.6f} US dollars", "bright_black")
+
+
+def told(answer: Answer) -> list[RenderableType]:
+    """What the user may be told; nothing when allowed."""
+    return [Text(f"the user is told  {answer.safe_reply.text}")] if answer.safe_reply.text else []
+
+
+def traced(answer: Answer) -> list[RenderableType]:
+    """Where to look it up."""
+    if not answer.txn:
+        return []
+    return [Text(f"transaction  {answer.txn}" + (f"   trace  {answer.trace_id}" if answer.trace_id else ""))]
 
 
 def indented(part: RenderableType) -> Padding:

@@ -1,4 +1,4 @@
-"""What became of many requests: outcomes, deciding layers, personal data by type, times."""
+"""What became of many requests: outcomes, deciding layers, personal data by type, answers given back, times."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from rich.text import Text
 
 from cli.failure import Failure
 from cli.latency import summary
+from cli.show import decided_by
 from cli.words import colour_of, outcome_name, outcome_word, reason_name, reason_words
+
+# Refusals that mean that a layer could not decide, and not that it decided against the request.
+COULD_NOT = {"STAGE_UNAVAILABLE", "DEADLINE_SPENT"}
 
 
 @dataclass(slots=True)
@@ -31,6 +35,11 @@ class Tally:
     degraded: int = 0
     not_searched: set[str] = field(default_factory=set)
     times: list[float] = field(default_factory=list)
+    completions: Counter[str] = field(default_factory=Counter)
+    completion_layers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    completion_errors: Counter[str] = field(default_factory=Counter)
+    completion_times: list[float] = field(default_factory=list)
+    restored: int = 0
 
     def count(self, answer: pb.AdmitResponse, took: float) -> None:
         """One decision."""
@@ -50,6 +59,28 @@ class Tally:
         self.times.append(took)
         self.errors[f"{failure.code} {failure.reason}".strip()] += 1
 
+    def count_completion(self, answer: pb.CompleteResponse, took: float) -> None:
+        """One answer of the model that came back, or not."""
+        name = outcome_name(answer.outcome)
+        self.completions[name] += 1
+        self.completion_times.append(took)
+        self.degraded += answer.degraded
+        self.restored += answer.restored
+        if name != "ALLOW":
+            self.completion_layers[decided_by(answer) or "-", reason_name(answer.reason)] += 1
+
+    def fail_completion(self, failure: Failure, took: float) -> None:
+        """An answer about which nothing could be decided."""
+        self.completion_times.append(took)
+        self.completion_errors[f"{failure.code} {failure.reason}".strip()] += 1
+
+    @property
+    def undecided(self) -> int:
+        """Requests and answers that could not be decided: errors, and refusals for want of a layer's word."""
+        errors = self.errors.total() + self.completion_errors.total()
+        refused = [*self.layers.items(), *self.completion_layers.items()]
+        return errors + sum(count for (_, reason), count in refused if reason in COULD_NOT)
+
     @property
     def requests(self) -> int:
         """How many were sent."""
@@ -62,10 +93,7 @@ class Tally:
             "users": self.users,
             "bad_lines": self.bad_lines,
             "outcomes": dict(self.outcomes.most_common()),
-            "refused_by": [
-                {"layer": layer, "reason": reason, "count": count}
-                for (layer, reason), count in self.layers.most_common()
-            ],
+            "refused_by": _refused_by(self.layers),
             "errors": dict(self.errors.most_common()),
             "degraded": self.degraded,
             "with_personal_data": self.with_personal_data,
@@ -74,7 +102,17 @@ class Tally:
             "latency_ms": summary(self.times),
             "seconds": round(self.seconds, 3),
             "per_second": round(self.requests / self.seconds, 1) if self.seconds else 0.0,
+            "undecided": self.undecided,
+            "completions": dict(self.completions.most_common()),
+            "completions_refused_by": _refused_by(self.completion_layers),
+            "completion_errors": dict(self.completion_errors.most_common()),
+            "restored_values": self.restored,
+            "completion_latency_ms": summary(self.completion_times),
         }
+
+
+def _refused_by(layers: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [{"layer": layer, "reason": reason, "count": count} for (layer, reason), count in layers.most_common()]
 
 
 def render(tally: Tally) -> RenderableType:
@@ -93,7 +131,15 @@ def render(tally: Tally) -> RenderableType:
         table.add_row(Text("bad lines", "yellow"), str(tally.bad_lines), "")
     if tally.degraded:
         table.add_row(Text("degraded", "yellow"), str(tally.degraded), "")
-    return Group(_headline(tally), table, _found(tally), _speed(tally))
+    parts: list[RenderableType] = [
+        _headline(tally),
+        table,
+        _found(tally),
+        _speed("\na decision took ", tally.times, tally.seconds),
+    ]
+    if tally.completion_times:
+        parts += [_answers(tally), _speed("on its way back it took ", tally.completion_times, 0)]
+    return Group(*parts)
 
 
 def _headline(tally: Tally) -> Text:
@@ -110,8 +156,20 @@ def _found(tally: Tally) -> Text:
     return text
 
 
-def _speed(tally: Tally) -> Text:
-    times = summary(tally.times)
-    rate = tally.requests / tally.seconds if tally.seconds else 0.0
+def _answers(tally: Tally) -> Text:
+    text = Text.assemble((f"\nanswers of a stand-in model: {len(tally.completion_times)}", "bold"))
+    text.append(f", {tally.restored} values restored in them")
+    for name, count in tally.completions.most_common():
+        text.append(f"\n  {outcome_word(name):<20} {count:>6}", colour_of(name))
+    for (layer, reason), count in tally.completion_layers.most_common():
+        text.append(f"\n  refused by           {count:>6}  {layer}: {reason_words(reason)}")
+    for name, count in tally.completion_errors.most_common():
+        text.append(f"\n  not decided          {count:>6}  {name}", "red")
+    return text
+
+
+def _speed(title: str, taken: list[float], seconds: float) -> Text:
+    times = summary(taken)
     parts = ", ".join(f"{name} {times[name]:.1f}" for name in ("p50", "p90", "p99", "max"))
-    return Text.assemble(("\na decision took ", "bold"), f"{parts} ms   ({rate:.0f} per second)")
+    rate = f"   ({len(taken) / seconds:.0f} per second)" if seconds else ""
+    return Text.assemble((title, "bold"), f"{parts} ms{rate}")

@@ -14,8 +14,15 @@ from embedded.layout import TRUST_DOMAIN, Layout
 from embedded.seed import ORGANISATIONS
 from gateway import bootstrap as gateway_bootstrap
 from gateway.settings import GatewaySettings
+from services.audit import bootstrap as audit_bootstrap
+from services.audit.settings import AuditSettings
 from services.auth import bootstrap as auth_bootstrap
 from services.auth.settings import AuthSettings
+from services.context_token import bootstrap as context_token_bootstrap
+from services.context_token.settings import ContextTokenSettings
+from services.guardrail import bootstrap as guardrail_bootstrap
+from services.guardrail.settings import GuardrailSettings
+from services.kit.audit import SpooledTrail
 from services.kit.call import LayeredInterceptor
 from services.kit.clock import SystemClock
 from services.kit.inprocess import InProcessChannel, InProcessServer
@@ -35,21 +42,28 @@ from services.tenancy.settings import TenancySettings
 if TYPE_CHECKING:
     from embedded.stack import StackOptions, Stores
 
-# In the order of who needs whom: a service is built after its peers.
 BUILDERS: dict[str, Any] = {
+    "audit": audit_bootstrap.build,
+    "auth": auth_bootstrap.build,
+    "tenancy": tenancy_bootstrap.build,
     "ratelimit": ratelimit_bootstrap.build,
     "redaction": redaction_bootstrap.build,
-    "tenancy": tenancy_bootstrap.build,
-    "auth": auth_bootstrap.build,
+    "guardrail": guardrail_bootstrap.build,
+    "context-token": context_token_bootstrap.build,
     "gateway": gateway_bootstrap.build,
 }
 TYPES: dict[str, type[ServiceSettings]] = {
+    "audit": AuditSettings,
+    "auth": AuthSettings,
+    "tenancy": TenancySettings,
     "ratelimit": RateLimitSettings,
     "redaction": RedactionSettings,
-    "tenancy": TenancySettings,
-    "auth": AuthSettings,
+    "guardrail": GuardrailSettings,
+    "context-token": ContextTokenSettings,
     "gateway": GatewaySettings,
 }
+# Workload kinds that read PostgreSQL, with the name of their role and schema.
+DATABASES = {"auth": "auth", "tenancy": "tenancy", "ratelimit": "ratelimit", "guardrail": "guardrail", "audit": "audit"}
 
 
 @dataclass
@@ -58,6 +72,7 @@ class Parts:
 
     apps: list[tuple[App, LayeredInterceptor]] = field(default_factory=list)
     servers: dict[str, InProcessServer] = field(default_factory=dict)
+    trails: list[SpooledTrail] = field(default_factory=list)
     keys: PeerKeys | None = None
 
 
@@ -65,7 +80,9 @@ def settings_for(stores: Stores, options: StackOptions) -> dict[str, ServiceSett
     """Settings of each service of the folder; built from arguments alone, so that no variable changes them."""
     found: dict[str, ServiceSettings] = {}
     for name, kind in TYPES.items():
-        own: dict[str, Any] = {"database_url": SecretStr(stores.database_url(name))} if name in DATABASES else {}
+        own: dict[str, Any] = {}
+        if name in DATABASES:
+            own["database_url"] = SecretStr(stores.database_url(DATABASES[name]))
         if name == "auth":
             own["issuers"] = issuers(stores.layout)
         found[name] = kind.model_validate(
@@ -80,9 +97,6 @@ def settings_for(stores: Stores, options: StackOptions) -> dict[str, ServiceSett
             }
         )
     return found
-
-
-DATABASES = ("auth", "tenancy", "ratelimit")
 
 
 def issuers(layout: Layout) -> list[dict[str, Any]]:
@@ -104,15 +118,20 @@ async def assemble(
     exits: AsyncExitStack, settings: dict[str, ServiceSettings], layout: Layout, tracing: Tracing
 ) -> Parts:
     """Builds each service; channels between them carry the workload identity of whoever calls."""
-    parts = Parts()
+    # Servers first, services then: whom a service calls may be built after it.
+    parts = Parts(servers={name: InProcessServer() for name in BUILDERS})
     keys = PeerKeys(lambda: fetch_jwks(_channel(parts, "gateway")("auth")))
     verifier = verifier_of(keys, settings["auth"])
     for name, build in BUILDERS.items():
-        wiring = Wiring(KeyRing(layout.keys), _channel(parts, name), SystemClock(), exits)
+        trail = SpooledTrail(layout.spool / name).connect(name, _channel(parts, name)("audit"))
+        wiring = Wiring(KeyRing(layout.keys), _channel(parts, name), SystemClock(), exits, trail)
         app = await build(settings[name], wiring)
-        interceptor = interceptor_of(app, settings[name], verifier, tracing)
+        # Closed before the stores that the service opened, and after the last call: what waits is still brought away.
+        exits.push_async_callback(trail.close)
+        interceptor = interceptor_of(app, settings[name], verifier, tracing, trail)
         parts.apps.append((app, interceptor))
-        parts.servers[name] = InProcessServer(interceptor)
+        parts.trails.append(trail)
+        parts.servers[name].interceptor = interceptor
         for mount in app.mounts:
             mount.add_to_server(mount.servicer, parts.servers[name])
     parts.keys = keys
@@ -123,8 +142,8 @@ async def start_background(exits: AsyncExitStack, parts: Parts) -> None:
     """Starts what runs beside the requests, and has the public keys before the first one comes."""
     assert parts.keys is not None  # noqa: S101 - set by assemble
     await parts.keys.refresh()
-    for index, (app, _) in enumerate(parts.apps):
-        await run_background(exits, app, *([parts.keys.keep_fresh] if index == 0 else []))
+    for (app, _), trail in zip(parts.apps, parts.trails, strict=True):
+        await run_background(exits, app, trail.ship, *([parts.keys.keep_fresh] if app.name == "auth" else []))
 
 
 def _channel(parts: Parts, own: str) -> Callable[[str], Any]:

@@ -11,7 +11,7 @@ from services.kit import certs
 from services.kit.tls import TlsFiles
 
 TRUST_DOMAIN = "hauberk.local"
-KINDS = ("gateway", "auth", "tenancy", "ratelimit", "redaction")
+KINDS = ("gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token", "audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Layout:
         self.keys = self.folder / "keys"
         self.tls = self.folder / "tls"
         self.client = self.folder / "client"
+        self.spool = self.folder / "spool"
         self.running_file = self.folder / "stack.json"
         self.issuer_key = self.client / "issuer.pem"
         self.issuer_jwks = self.client / "issuer-jwks.json"

@@ -78,11 +78,12 @@ class Processes(Connection):
             "key_folder": str(self.layout.keys),
             "redis_url": self.stores.redis.url,
             "peers": {peer: f"127.0.0.1:{self.ports[peer][0]}" for peer in KINDS if peer not in (name, "gateway")},
+            "audit_spool": str(self.place / "spool" / name),
             "log_level": "WARNING",
             "drain": 1.0,
         }
         if name in DATABASES:
-            found["database_url"] = self.stores.database_url(name)
+            found["database_url"] = self.stores.database_url(DATABASES[name])
         if name == "auth":
             found["issuers"] = issuers(self.layout)
         return found
@@ -91,7 +92,7 @@ class Processes(Connection):
         """Starts one service; it ends with this process, whatever happens to that."""
         config = self.place / f"{name}.yaml"
         private_file(config, yaml.safe_dump(self.settings_of(name)))
-        module = "gateway" if name == "gateway" else f"services.{name}"
+        module = "gateway" if name == "gateway" else f"services.{name.replace('-', '_')}"
         bound = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(int(signal.SIGTERM)), "-1", "-1"]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("HAUBERK_")}
         log = os.open(self.stores.folder.log(f"service-{name}"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

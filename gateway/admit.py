@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.common.v1 import decision_pb2 as decision
+from hauberk.context_token.v1 import context_token_service_pb2 as context_token
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
+from hauberk.guardrail.v1 import guardrail_service_pb2 as guardrail
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 from hauberk.redaction.v1 import redaction_service_pb2 as redaction
 
 from gateway.clients import Services
 from gateway.estimate import estimated_cost
+from gateway.finaliser import Subject
 from gateway.pipeline import ALLOW, Pipeline, Result
 from gateway.settings import GatewaySettings
 from gateway.stages import STAGES
@@ -39,6 +42,24 @@ class Work:
     decided: ratelimit.DecideResponse = field(default_factory=ratelimit.DecideResponse)
     redacted: redaction.RedactResponse = field(default_factory=redaction.RedactResponse)
     admission: auth.OpenAdmissionResponse = field(default_factory=auth.OpenAdmissionResponse)
+    cost: ratelimit.Cost = field(default_factory=ratelimit.Cost)
+    context: bytes = b""
+    canary: str = ""
+    context_token: str = ""
+    principal: auth.Principal = field(default_factory=auth.Principal)
+
+    def subject(self) -> Subject:
+        """What the audit event is about."""
+        request = self.request
+        return Subject(
+            "gateway.admit",
+            self.txn,
+            self.principal,
+            request.client_address,
+            request.user_agent,
+            "presented" if request.HasField("challenge") else "",
+            {"credential": request.credential.WhichOneof("kind") or ""},
+        )
 
 
 class Admit:
@@ -54,7 +75,9 @@ class Admit:
                 "auth": self._authenticate,
                 "tenancy": self._authorize,
                 "ratelimit": self._reserve,
+                "guardrail": self._inspect,
                 "redaction": self._redact,
+                "context": self._hand_off,
                 "admission": self._open_admission,
             },
         )
@@ -79,7 +102,8 @@ class Admit:
         if request.HasField("challenge"):
             question.challenge.CopyFrom(request.challenge)
         answer = await self._services.authenticate(question)
-        work.token, work.brand = answer.txn_token, answer.principal.brand
+        work.token, work.brand, work.context = answer.txn_token, answer.principal.brand, answer.context
+        work.principal = answer.principal
         return Result(answer.outcome, answer.reason)
 
     async def _authorize(self, work: Work) -> Result:
@@ -88,11 +112,17 @@ class Admit:
 
     async def _reserve(self, work: Work) -> Result:
         work.reserving = True  # from here on there may be a hold, whatever becomes of the answer
-        cost = estimated_cost(work.request, self._settings.default_output_tokens)
-        work.decided = await self._services.reserve(work.token, work.txn, cost, self._settings.hold_seconds)
+        work.cost = estimated_cost(work.request, self._settings.default_output_tokens)
+        work.decided = await self._services.reserve(work.token, work.txn, work.cost, self._settings.hold_seconds)
         decided = work.decided
         wait = decided.retry_after.ToTimedelta().total_seconds()
         return Result(decided.outcome, decided.reason, wait, decided.degraded)
+
+    async def _inspect(self, work: Work) -> Result:
+        parts = [guardrail.Part(source=_source(message), text=message.text) for message in work.request.messages]
+        answer = await self._services.inspect_input(work.token, parts, work.request.conversation)
+        work.canary = answer.canary
+        return Result(answer.outcome, answer.reason, observed=answer.observed)
 
     async def _redact(self, work: Work) -> Result:
         texts = [message.text for message in work.request.messages]
@@ -103,12 +133,42 @@ class Admit:
         reason = decision.REASON_PERSONAL_DATA_REPLACED if found else decision.REASON_NONE
         return Result(ALLOW, reason, degraded=work.redacted.degraded)
 
+    async def _hand_off(self, work: Work) -> Result:
+        if not work.request.HasField("handoff"):
+            return NOTHING_AGAINST
+        wanted = work.request.handoff
+        question = context_token.IssueRequest(
+            target_brand=wanted.target_brand, body=wanted.body, single_use=wanted.single_use
+        )
+        if wanted.HasField("ttl"):
+            question.ttl.CopyFrom(wanted.ttl)
+        answer = await self._services.hand_off(work.token, question)
+        work.context_token = answer.context_token
+        return Result(answer.outcome, answer.reason)
+
     async def _open_admission(self, work: Work) -> Result:
         request = auth.OpenAdmissionRequest(
-            conversation=work.request.conversation, holder=work.holder, reservation=work.decided.reservation
+            conversation=work.request.conversation,
+            holder=work.holder,
+            reservation=work.decided.reservation,
+            input_tokens=work.cost.input_tokens,
+            model=work.cost.model,
         )
         request.ttl.FromMilliseconds(round(self._settings.hold_seconds * 1000))
         work.admission = await self._services.open_admission(work.token, request)
         if not work.admission.admission:
             raise Unavailable("auth")
         return NOTHING_AGAINST
+
+
+# Where a text comes from when the caller does not say; a role that is not stated stays untrusted.
+_SOURCES = {
+    decision.ROLE_SYSTEM: decision.SOURCE_SYSTEM,
+    decision.ROLE_USER: decision.SOURCE_USER,
+    decision.ROLE_ASSISTANT: decision.SOURCE_MEMORY,
+    decision.ROLE_TOOL: decision.SOURCE_TOOL_OUTPUT,
+}
+
+
+def _source(message: pb.ChatMessage) -> decision.Source.ValueType:
+    return message.source or _SOURCES.get(message.role, decision.SOURCE_UNSPECIFIED)

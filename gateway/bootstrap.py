@@ -6,6 +6,8 @@ from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.gateway.v1 import gateway_service_pb2_grpc as grpc_pb
 
 from gateway.clients import Services
+from gateway.finaliser import Finaliser
+from gateway.replies import load
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from services.kit.server import App, Mount, Wiring
@@ -13,6 +15,7 @@ from services.kit.server import App, Mount, Wiring
 
 async def build(settings: GatewaySettings, wiring: Wiring) -> App:
     """The gateway over channels to its peers; the chain is checked here."""
-    servicer = GatewayServicer(Services(wiring.channel), settings)
+    finaliser = Finaliser(wiring.trail, wiring.clock)
+    servicer = GatewayServicer(Services(wiring.channel), settings, finaliser, load(settings.gateway_policy))
     descriptor = pb.DESCRIPTOR.services_by_name["GatewayService"]
     return App("gateway", [Mount(servicer, grpc_pb.add_GatewayServiceServicer_to_server, descriptor)])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
 from grpc import aio
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.auth.v1 import auth_service_pb2_grpc as auth_grpc
+from hauberk.context_token.v1 import context_token_service_pb2 as context_token
+from hauberk.context_token.v1 import context_token_service_pb2_grpc as context_token_grpc
+from hauberk.guardrail.v1 import guardrail_service_pb2 as guardrail
+from hauberk.guardrail.v1 import guardrail_service_pb2_grpc as guardrail_grpc
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 from hauberk.ratelimit.v1 import ratelimit_service_pb2_grpc as ratelimit_grpc
 from hauberk.redaction.v1 import redaction_service_pb2 as redaction
@@ -20,6 +24,7 @@ from services.kit.channels import Client
 
 # The stage's own share of the deadline is shorter; this only bounds calls outside of any stage.
 AT_MOST = 10.0
+PEERS = ("auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token")
 
 
 class Services:
@@ -30,7 +35,9 @@ class Services:
         self._tenancy = tenancy_grpc.TenancyServiceStub(channel("tenancy"))
         self._ratelimit = ratelimit_grpc.RateLimitServiceStub(channel("ratelimit"))
         self._redaction = redaction_grpc.RedactionServiceStub(channel("redaction"))
-        self._clients = {name: Client(name) for name in ("auth", "tenancy", "ratelimit", "redaction")}
+        self._guardrail = guardrail_grpc.GuardrailServiceStub(channel("guardrail"))
+        self._context_token = context_token_grpc.ContextTokenServiceStub(channel("context-token"))
+        self._clients = {name: Client(name) for name in PEERS}
 
     async def _ask(self, peer: str, name: str, method: Any, request: Any, token: str = "") -> Any:
         return await self._clients[peer].call(method, request, at_most=AT_MOST, token=token, name=f"{peer}.{name}")
@@ -87,5 +94,77 @@ class Services:
         """The handle for what follows."""
         answer: auth.OpenAdmissionResponse = await self._ask(
             "auth", "OpenAdmission", self._auth.OpenAdmission, request, token
+        )
+        return answer
+
+    async def go_on(self, admission: str, holder: str) -> auth.ContinueResponse:
+        """The admitted transaction again, with a fresh token."""
+        request = auth.ContinueRequest(admission=admission, on_behalf_of=holder)
+        answer: auth.ContinueResponse = await self._ask("auth", "Continue", self._auth.Continue, request)
+        return answer
+
+    async def commit(self, token: str, reservation: str, used: ratelimit.Cost) -> ratelimit.CommitResponse:
+        """Settles a reservation at what was used."""
+        request = ratelimit.CommitRequest(reservation=reservation, used=used)
+        answer: ratelimit.CommitResponse = await self._ask(
+            "ratelimit", "Commit", self._ratelimit.Commit, request, token
+        )
+        return answer
+
+    async def inspect_input(
+        self, token: str, parts: list[guardrail.Part], conversation: str
+    ) -> guardrail.InspectInputResponse:
+        """Is anything in these parts trying to steer the model?"""
+        request = guardrail.InspectInputRequest(parts=parts, conversation=conversation)
+        answer: guardrail.InspectInputResponse = await self._ask(
+            "guardrail", "InspectInput", self._guardrail.InspectInput, request, token
+        )
+        return answer
+
+    async def inspect_output(
+        self, token: str, conversation: str, text: str, preceding: str = ""
+    ) -> guardrail.InspectOutputResponse:
+        """May this answer be shown, and how?"""
+        request = guardrail.InspectOutputRequest(conversation=conversation, text=text, preceding=preceding)
+        answer: guardrail.InspectOutputResponse = await self._ask(
+            "guardrail", "InspectOutput", self._guardrail.InspectOutput, request, token
+        )
+        return answer
+
+    async def describe_tool(self, token: str, tool: str) -> guardrail.DescribeToolResponse:
+        """The tool, when the caller may use it."""
+        request = guardrail.DescribeToolRequest(tool=tool)
+        answer: guardrail.DescribeToolResponse = await self._ask(
+            "guardrail", "DescribeTool", self._guardrail.DescribeTool, request, token
+        )
+        return answer
+
+    async def check_tool_call(self, token: str, tool: str, arguments_json: str) -> guardrail.CheckToolCallResponse:
+        """May the caller make this call?"""
+        request = guardrail.CheckToolCallRequest(tool=tool, arguments_json=arguments_json)
+        answer: guardrail.CheckToolCallResponse = await self._ask(
+            "guardrail", "CheckToolCall", self._guardrail.CheckToolCall, request, token
+        )
+        return answer
+
+    async def restore(self, token: str, request: redaction.RestoreRequest) -> redaction.RestoreResponse:
+        """The caller's own values back, where they may stand."""
+        answer: redaction.RestoreResponse = await self._ask(
+            "redaction", "Restore", self._redaction.Restore, request, token
+        )
+        return answer
+
+    def restore_stream(
+        self, token: str, requests: AsyncIterator[redaction.RestoreStreamRequest]
+    ) -> AsyncGenerator[redaction.RestoreStreamResponse, None]:
+        """The same, piece by piece, for as long as the current call may take."""
+        return self._clients["redaction"].stream(
+            self._redaction.RestoreStream, requests, token=token, name="redaction.RestoreStream"
+        )
+
+    async def hand_off(self, token: str, request: context_token.IssueRequest) -> context_token.IssueResponse:
+        """A context token for another brand."""
+        answer: context_token.IssueResponse = await self._ask(
+            "context-token", "Issue", self._context_token.Issue, request, token
         )
         return answer

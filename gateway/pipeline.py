@@ -31,6 +31,7 @@ class Result:
     reason: decision.Reason.ValueType = decision.REASON_UNSPECIFIED
     retry_after: float = 0.0
     degraded: bool = False
+    observed: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -62,11 +63,12 @@ class Pipeline(Generic[W]):
         can see (InvalidArgument) is raised, as it is the caller's to correct.
         """
         ran: dict[str, Ran] = {}
+        ends = asyncio.get_running_loop().time() + budget
         running: dict[asyncio.Task[Ran], Stage] = {}
         try:
             while len(ran) < len(self.stages):
                 for stage in self._ready(ran, running.values()):
-                    running[asyncio.create_task(self._one(stage, work, budget))] = stage
+                    running[asyncio.create_task(self._one(stage, work, budget, ends))] = stage
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     ran[running.pop(task).name] = task.result()
@@ -80,19 +82,21 @@ class Pipeline(Generic[W]):
         busy = {stage.name for stage in running}
         return [s for s in self.stages if s.name not in ran and s.name not in busy and set(s.needs) <= ran.keys()]
 
-    async def _one(self, stage: Stage, work: W, budget: float) -> Ran:
+    async def _one(self, stage: Stage, work: W, budget: float, ends: float) -> Ran:
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(budget * stage.share):
+            now = asyncio.get_running_loop().time()
+            async with asyncio.timeout_at(min(now + budget * stage.share, ends)):
                 result = await self._runners[stage.name](work)
         except InvalidArgument:
             raise
         except (KitError, TimeoutError) as error:
-            result = _failure(stage, error)
+            result = failure(stage, error)
         return Ran(stage.name, result, time.perf_counter() - started)
 
 
-def _failure(stage: Stage, error: Exception) -> Result:
+def failure(stage: Stage, error: Exception) -> Result:
+    """What a stage's failure to decide means, by its declared policy."""
     if stage.on_failure is OnFailure.OPEN:
         return Result(ALLOW, decision.REASON_STAGE_UNAVAILABLE, degraded=True)
     if isinstance(error, TimeoutError | DeadlineExceeded):

@@ -1,117 +1,163 @@
-"""GatewayService: runs the chain, gives back what a refusal reserved, and says what was decided."""
+"""GatewayService: translates, runs the chains, and sees to it that every reservation is settled."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
-from hauberk.common.v1 import decision_pb2 as decision
+from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.gateway.v1 import gateway_service_pb2_grpc as grpc_pb
-from opentelemetry import trace
+from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 
 from gateway.admit import Admit, Work
+from gateway.answers import Decision, decision_of, note, trace_id, verdicts
 from gateway.clients import Services
-from gateway.pipeline import ALLOW, Ran, Result
-from gateway.replies import safe_reply
+from gateway.complete import Answer, Complete
+from gateway.estimate import counted_output
+from gateway.finaliser import Finaliser
+from gateway.replies import Listener, Replies
 from gateway.settings import GatewaySettings
-from services.kit.caller import current_workload
+from gateway.settling import Settling
+from gateway.stream import CompleteStream
+from gateway.toolcall import AuthorizeToolCall, ToolCall
+from services.kit.caller import current_call, current_workload
 from services.kit.deadline import remaining
-from services.kit.errors import KitError
-from services.kit.logs import logger
-from services.kit.telemetry import Attr
-from services.kit.telemetry.attributes import put
-from services.kit.telemetry.tracing import decided
 
 
 class GatewayServicer(grpc_pb.GatewayServiceServicer):
     """The composed decisions."""
 
-    def __init__(self, services: Services, settings: GatewaySettings) -> None:
-        self._services = services
+    def __init__(self, services: Services, settings: GatewaySettings, finaliser: Finaliser, replies: Replies) -> None:
         self._settings = settings
+        self._replies = replies
+        self._finaliser = finaliser
+        self._settling = Settling(services, settings.settle_budget)
         self._admit = Admit(services, settings)
-        self._releasing: set[asyncio.Task[None]] = set()
+        self._complete = Complete(services)
+        self._stream = CompleteStream(services, self._settling, finaliser, replies)
+        self._tool_call = AuthorizeToolCall(services)
 
     async def Admit(self, request: pb.AdmitRequest, context: Any) -> pb.AdmitResponse:
         """May this request reach the model, and with which words?"""
         work = Work(request, current_workload().name)
         admitted = False
         try:
-            ran = await self._admit.pipeline.run(work, remaining(self._settings.admit_budget))
-            admitted = ran[-1].stage == self._admit.pipeline.stages[-1].name and ran[-1].result.allowed
+            pipeline = self._admit.pipeline
+            ran = await pipeline.run(work, remaining(self._settings.admit_budget))
+            made = decision_of(pipeline.stages, ran)
+            note(made)
+            await self._finaliser.record(work.subject(), made)
+            admitted = made.allowed
+        except BaseException:
+            if not current_call().recorded:
+                self._finaliser.abandoned(work.subject())
+            raise
         finally:
             if work.reserving and not admitted:
-                await self._give_back(work)
-        return self._answer(work, ran, admitted=admitted)
-
-    async def _give_back(self, work: Work) -> None:
-        # Its own task: a cancelled or timed-out caller must not keep the hold alive. What fails here expires by itself.
-        task = asyncio.create_task(self._release(work))
-        self._releasing.add(task)
-        task.add_done_callback(self._releasing.discard)
-        await asyncio.shield(task)
-
-    async def _release(self, work: Work) -> None:
-        try:
-            async with asyncio.timeout(self._settings.release_budget):
-                await self._services.release(work.token, work.txn)
-        except (KitError, TimeoutError) as error:
-            logger().warning("gateway.release_failed", error_class=type(error).__name__)
-
-    def _answer(self, work: Work, ran: list[Ran], *, admitted: bool) -> pb.AdmitResponse:
-        last = next((one for one in ran if not one.result.allowed), ran[-1])
-        reason = last.result.reason if not admitted else decision.REASON_NONE
+                await self._settling.release(work.token, work.txn)
         answer = pb.AdmitResponse(
-            outcome=ALLOW if admitted else _refusal(last.result),
-            reason=reason,
-            decided_by="" if admitted else last.stage,
+            outcome=made.outcome,
+            reason=made.reason,
+            decided_by=made.decided_by,
+            verdicts=verdicts(pipeline.stages, ran),
             limits=work.decided.limits,
-            degraded=any(one.result.degraded for one in ran),
+            degraded=made.degraded,
             txn=work.txn,
-            trace_id=_trace_id(),
+            trace_id=trace_id(),
         )
-        self._add_verdicts(answer, ran)
-        if admitted:
+        if made.allowed:
             _add_admitted(answer, work)
         else:
-            _add_refusal(answer, last.result)
-        outcome = decision.Outcome.Name(answer.outcome).removeprefix("OUTCOME_")
-        decided(outcome, decision.Reason.Name(reason).removeprefix("REASON_"), degraded=answer.degraded)
-        put(trace.get_current_span(), {Attr.DECIDED_BY: answer.decided_by})
+            if made.retry_after:
+                answer.retry_after.FromMilliseconds(round(made.retry_after * 1000))
+            answer.safe_reply.CopyFrom(self._reply(made, work.principal, request.locale))
         return answer
 
-    def _add_verdicts(self, answer: pb.AdmitResponse, ran: list[Ran]) -> None:
-        for one in ran:
-            verdict = answer.verdicts.add(
-                stage=one.stage, outcome=one.result.outcome, reason=one.result.reason, degraded=one.result.degraded
-            )
-            verdict.duration.FromNanoseconds(round(one.seconds * 1e9))
-        reached = {one.stage for one in ran}
-        for stage in self._admit.pipeline.stages:
-            if stage.name not in reached:
-                answer.verdicts.add(stage=stage.name, reason=decision.REASON_NOT_REACHED)
+    async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
+        """May this answer reach the user, and with which words?"""
+        work = Answer(request.admission, current_workload().name, request.text)
+        own = ratelimit.Cost(output_tokens=counted_output(request.text))
+        used = ratelimit.Cost(
+            input_tokens=request.input_tokens, output_tokens=request.output_tokens, model=request.model
+        )
+        settled: ratelimit.CommitResponse | None = None
+        try:
+            pipeline = self._complete.pipeline
+            ran = await pipeline.run(work, remaining(self._settings.complete_budget))
+            made = decision_of(pipeline.stages, ran)
+            note(made)
+            await self._finaliser.record(work.subject(), made)
+        except BaseException:
+            if not current_call().recorded:
+                self._finaliser.abandoned(work.subject())
+            raise
+        finally:
+            # The model has been asked: what it used is owed, whatever is decided about its answer.
+            if not work.refused:
+                settled = await self._settling.commit(work, used, own, fresh=bool(work.continued.txn_token))
+        answer = pb.CompleteResponse(
+            outcome=made.outcome,
+            reason=made.reason,
+            verdicts=verdicts(pipeline.stages, ran),
+            degraded=made.degraded or bool(work.continued.txn_token and settled is None),
+            txn=work.continued.txn,
+            trace_id=trace_id(),
+        )
+        if settled is not None:
+            answer.settlement, answer.micro_usd = settled.settlement, settled.micro_usd
+        if made.allowed:
+            answer.text, answer.restored = work.text, work.restored
+        else:
+            answer.safe_reply.CopyFrom(self._reply(made, work.continued.principal, request.locale))
+        return answer
 
+    async def CompleteStream(
+        self, request_iterator: AsyncIterator[pb.CompleteStreamRequest], context: Any
+    ) -> AsyncIterator[pb.CompleteStreamResponse]:
+        """Complete, piece by piece."""
+        async with aclosing(self._stream.run(request_iterator, current_workload().name)) as answers:
+            async for answer in answers:
+                yield answer
 
-def _refusal(result: Result) -> decision.Outcome.ValueType:
-    return result.outcome if result.outcome != decision.OUTCOME_UNSPECIFIED else decision.OUTCOME_DENY
+    async def AuthorizeToolCall(
+        self, request: pb.AuthorizeToolCallRequest, context: Any
+    ) -> pb.AuthorizeToolCallResponse:
+        """May the user make the call that the model wrote?"""
+        call = ToolCall(request.admission, current_workload().name, request.tool, request.arguments_json)
+        pipeline = self._tool_call.pipeline
+        ran = await pipeline.run(call, remaining(self._settings.complete_budget))
+        made = decision_of(pipeline.stages, ran)
+        note(made)
+        await self._finaliser.record(call.subject(), made)
+        answer = pb.AuthorizeToolCallResponse(
+            outcome=made.outcome,
+            reason=made.reason,
+            verdicts=verdicts(pipeline.stages, ran),
+            degraded=made.degraded,
+            txn=call.continued.txn,
+            trace_id=trace_id(),
+        )
+        if made.allowed:
+            answer.arguments_json = call.checked.arguments_json
+            answer.arguments_sha256 = call.checked.arguments_sha256
+        else:
+            answer.repair = call.checked.repair
+            answer.safe_reply.CopyFrom(self._reply(made, call.continued.principal, request.locale))
+        return answer
+
+    def _reply(self, made: Decision, principal: auth.Principal, locale: str) -> pb.SafeReply:
+        return self._replies.reply(
+            made.reason, made.retry_after, Listener(principal.organisation, principal.brand, locale)
+        )
 
 
 def _add_admitted(answer: pb.AdmitResponse, work: Work) -> None:
     answer.admission = work.admission.admission
     answer.admission_expires_at.CopyFrom(work.admission.expires_at)
     answer.entities_not_searched.extend(work.redacted.entities_not_searched)
+    answer.canary, answer.context_token, answer.context = work.canary, work.context_token, work.context
     for message, redacted in zip(work.request.messages, work.redacted.texts, strict=True):
         entities = [finding.entity for finding in redacted.findings]
         answer.messages.add(role=message.role, text=redacted.text, entities=entities)
-
-
-def _add_refusal(answer: pb.AdmitResponse, result: Result) -> None:
-    if result.retry_after:
-        answer.retry_after.FromMilliseconds(round(result.retry_after * 1000))
-    answer.safe_reply.CopyFrom(safe_reply(result.reason, result.retry_after))
-
-
-def _trace_id() -> str:
-    context = trace.get_current_span().get_span_context()
-    return f"{context.trace_id:032x}" if context.is_valid else ""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from services.kit.settings import ServiceSettings
+
+DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "policies" / "gateway.yaml"
 
 
 class GatewaySettings(ServiceSettings):
     """Beyond what every service knows."""
 
+    gateway_policy: Path = Field(DEFAULT_POLICY, description="words for users whose request is refused, YAML")
     admit_budget: float = Field(5.0, gt=0, le=60, description="time for a whole Admit when the caller gives none")
     hold_seconds: float = Field(300.0, ge=1, le=3600, description="life of a reservation and its admission")
     default_output_tokens: int = Field(1024, ge=1, le=1_000_000, description="output tokens assumed without estimate")
-    release_budget: float = Field(0.5, gt=0, le=10, description="time of its own that giving back a reservation has")
+    settle_budget: float = Field(1.0, gt=0, le=10, description="time of its own that settling a reservation has")
+    complete_budget: float = Field(5.0, gt=0, le=60, description="time for a whole Complete when the caller gives none")

@@ -61,6 +61,14 @@ STAGES = (
         "all limits and budgets of the tenant at once; reserves tokens and money",
     ),
     Stage(
+        "guardrail",
+        "guardrail",
+        ("ratelimit",),
+        OnFailure.CLOSED,
+        0.6,
+        "prompt injection, jailbreak, hidden text, by source of each part",
+    ),
+    Stage(
         "redaction",
         "redaction",
         ("ratelimit",),
@@ -69,14 +77,48 @@ STAGES = (
         "personal data out, placeholders in; the mapping is sealed for the conversation",
     ),
     Stage(
+        "context",
+        "context-token",
+        ("guardrail", "redaction"),
+        OnFailure.CLOSED,
+        0.3,
+        "a signed context token for the next brand, when asked for",
+    ),
+    Stage(
         "admission",
         "auth",
-        ("ratelimit", "redaction"),
+        ("ratelimit", "guardrail", "redaction", "context"),
         OnFailure.CLOSED,
         0.3,
         "records the admission, bound to the calling workload, for as long as the reservation lives",
     ),
 )
+
+# On the way back. Settling the reservation is not a stage: it happens whatever these decide.
+COMPLETE_STAGES = (
+    Stage("admission", "auth", (), OnFailure.CLOSED, 0.4, "the admission, its holder and its epochs, once more"),
+    Stage(
+        "output", "guardrail", ("admission",), OnFailure.CLOSED, 0.6, "canary, leaked data, exfiltration in the answer"
+    ),
+    Stage("restore", "redaction", ("output",), OnFailure.CLOSED, 0.4, "the caller's own values back into the answer"),
+)
+
+TOOL_CALL_STAGES = (
+    Stage("admission", "auth", (), OnFailure.CLOSED, 0.4, "the admission, its holder and its epochs, once more"),
+    Stage(
+        "restore", "redaction", ("admission",), OnFailure.CLOSED, 0.5, "the caller's own values back, by type and sink"
+    ),
+    Stage(
+        "tool",
+        "guardrail",
+        ("restore",),
+        OnFailure.CLOSED,
+        0.6,
+        "the tool, its arguments and what its user may do, as if the user had called",
+    ),
+)
+
+CHAINS = {"Admit": STAGES, "Complete": COMPLETE_STAGES, "AuthorizeToolCall": TOOL_CALL_STAGES}
 
 
 def check_chain(stages: Iterable[Stage], runnable: Iterable[str]) -> None:

@@ -1,7 +1,8 @@
 """Writes the tables of docs/failure-modes.md from code and data: python -m tools.failure_table [--check].
 
-Stages come from `gateway.stages`, limits from `policies/ratelimit.yaml`. What each service depends on is read from its
-imports and channels, and must be described here: a new dependency without a word about its failure is an error.
+Stages come from `gateway.stages`, limits from `policies/ratelimit.yaml`, what is broken on purpose from the tests' own
+list. What each service depends on is read from its imports and channels, and must be described here: a new dependency
+without a word about its failure is an error.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gateway.stages import STAGES, OnFailure, Stage
+from gateway.stages import CHAINS, OnFailure, Stage
 from services.ratelimit.adapters.policy_file import load_policy
 from services.ratelimit.policy import OnExpiry, OnStoreError, PolicyDocument, Unit
 from services.ratelimit.policy.document import LimitRule
+from tests.support import fault_cases
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "failure-modes.md"
@@ -30,6 +32,9 @@ SOURCES: Mapping[str, Path] = {
     "tenancy": ROOT / "services" / "tenancy",
     "ratelimit": ROOT / "services" / "ratelimit",
     "redaction": ROOT / "services" / "redaction",
+    "guardrail": ROOT / "services" / "guardrail",
+    "context-token": ROOT / "services" / "context_token",
+    "audit": ROOT / "services" / "audit",
     "every service": ROOT / "services" / "kit" / "run.py",
 }
 OUTSIDE = {
@@ -40,17 +45,27 @@ OUTSIDE = {
 
 # (who, needs): what happens without it.
 CONSEQUENCES: Mapping[tuple[str, str], str] = {
-    ("gateway", "auth"): "`Admit` is refused at `auth` or `admission`",
+    ("gateway", "auth"): "`Admit` is refused at `auth` or `admission`; answers and tool calls at `admission`",
     ("gateway", "tenancy"): "`Admit` is refused at `tenancy`",
     ("gateway", "ratelimit"): "`address` passes, marked degraded; `Admit` is refused at `ratelimit`",
-    ("gateway", "redaction"): "`Admit` is refused at `redaction`; what was reserved is given back",
+    ("gateway", "redaction"): "refused at `redaction` or `restore`; what `Admit` had reserved is given back",
+    ("gateway", "guardrail"): "refused at `guardrail`, `output`, `restore` (of a tool call) or `tool`",
+    ("gateway", "context-token"): "`Admit` with a handoff is refused at `context`; every other one is served",
     ("auth", "postgres"): "UNAVAILABLE, except for a key that was accepted at most 5 s ago, its epochs being in Redis",
     ("auth", "redis"): "UNAVAILABLE: without revocation epochs nobody is let in, and no admission is opened or found",
     ("auth", "tenancy"): "UNAVAILABLE, except for a membership that was confirmed at most 5 s ago",
+    ("auth", "context-token"): "a context token as credential: UNAVAILABLE; every other kind is served",
     ("auth", "issuer"): "its public keys in memory serve for a day; after that, and for a new key: UNAVAILABLE",
     ("tenancy", "postgres"): "UNAVAILABLE, except for facts that were read at most 2 s ago",
     ("ratelimit", "redis"): "each limit as the table above says; commit, release, extend and inspect: UNAVAILABLE",
     ("redaction", "redis"): "UNAVAILABLE where a value must be kept or restored; a text without findings passes",
+    ("guardrail", "postgres"): "tools are not known, so tool calls are UNAVAILABLE; texts are still inspected",
+    ("guardrail", "redaction"): "an answer cannot be searched for leaked data: UNAVAILABLE",
+    ("guardrail", "tenancy"): "no tool is shown or allowed: UNAVAILABLE",
+    ("context-token", "redis"): "UNAVAILABLE: nothing is issued, redeemed or revoked",
+    ("context-token", "tenancy"): "nothing is issued (UNAVAILABLE); redeem and revoke are served",
+    ("audit", "postgres"): "UNAVAILABLE; events wait in the spool of whoever reports them, and arrive later",
+    ("every service", "audit"): "decisions wait on disk; a change of who may do what is not made (UNAVAILABLE)",
     ("every service", "auth"): "the last public keys stay in use; before the first set: UNAVAILABLE",
 }
 STAGE_WORDS = {OnFailure.CLOSED: "refused", OnFailure.OPEN: "passed, marked degraded"}
@@ -105,21 +120,52 @@ def check_described(
         raise UndescribedError("; ".join(lines))
 
 
-def tables(stages: Sequence[Stage], document: PolicyDocument) -> str:
-    """The three tables."""
-    parts = [
-        "### Stages of `Admit`",
-        _table(
-            ("#", "stage", "service", "runs after", "when it cannot decide", "share of the deadline"), _stages(stages)
-        ),
+def tables(chains: Mapping[str, Sequence[Stage]], document: PolicyDocument) -> str:
+    """Stages of each chain, limits, dependencies, and what the tests break."""
+    titles = ("#", "stage", "service", "runs after", "when it cannot decide", "share of the deadline")
+    parts = []
+    for chain, stages in chains.items():
+        parts += [f"### Stages of `{chain}`", _table(titles, _stages(stages))]
+    parts += [
         f"### Limits (policy version {document.version})",
         _table(
             ("limit", "counts for", "per", "without Redis", "a reservation nobody settled", "mode"), _limits(document)
         ),
         "### Dependencies",
         _table(("who", "needs", "without it"), [(who, needs, words) for (who, needs), words in CONSEQUENCES.items()]),
+        "### What is broken on purpose",
+        f"`tests/integration/test_failure_injection.py` breaks each of these in each way, {_count()} cases in all,"
+        " under the real chains and\nthe other real services. None is allowed in silence, and no word of"
+        " a cause gets out.",
+        _table(("fault", "what happens"), [(fault.value, words) for fault, words in fault_cases.WORDS.items()]),
+        _table(("where", "what is broken", "faults", "what is seen"), _injected(chains)),
     ]
     return "\n\n".join(parts)
+
+
+def _count() -> int:
+    peers = len(fault_cases.HOPS) + len(fault_cases.STREAM_HOPS) + len(fault_cases.INNER) + len(fault_cases.BESIDE)
+    return peers * len(fault_cases.PEER_FAULTS) + len(fault_cases.STORES) * len(fault_cases.STORE_FAULTS)
+
+
+def _injected(chains: Mapping[str, Sequence[Stage]]) -> Iterator[Sequence[str]]:
+    peer, store = (", ".join(faults) for faults in (fault_cases.PEER_FAULTS, fault_cases.STORE_FAULTS))
+    for stream, hops in ((False, fault_cases.HOPS), (True, fault_cases.STREAM_HOPS)):
+        for hop in hops:
+            chain = "CompleteStream" if stream else hop.chain
+            (stage,) = [stage for stage in chains[hop.chain] if stage.name == hop.stage]
+            seen = STAGE_WORDS[stage.on_failure]
+            if stage.on_failure is OnFailure.OPEN:
+                seen += "; an empty answer is a refusal"
+            yield f"`{chain}`, `{hop.stage}`", f"{hop.peer}.{hop.method}", peer, seen
+    for inner in fault_cases.INNER:
+        seen = f"`{inner.chain}` refused at `{inner.stage}`"
+        yield f"inside {inner.service}", f"{inner.peer}.{inner.method}", peer, seen
+    for own, asked, method, words in fault_cases.BESIDE:
+        yield f"beside the chains, {own}", f"{asked}.{method}", peer, words
+    for case in fault_cases.STORES:
+        seen = f"`{case.chain}` refused at `{case.stage}`" if case.stage else "allowed; the events arrive later"
+        yield f"inside {case.service}", case.store, store, seen
 
 
 def _stages(stages: Sequence[Stage]) -> Iterator[Sequence[str]]:
@@ -167,7 +213,7 @@ def main(argv: Sequence[str] | None = None, document: Path = DOCUMENT) -> int:
         sys.stderr.write(f"tools/failure_table.py: {error}\n")
         return 1
     text = document.read_text(encoding="utf-8")
-    fresh = merged(text, tables(STAGES, load_policy(POLICY)))
+    fresh = merged(text, tables(CHAINS, load_policy(POLICY)))
     if options.check:
         if fresh != text:
             sys.stderr.write(f"docs/{document.name} is not up to date: run python -m tools.failure_table\n")

@@ -27,7 +27,8 @@ HEAD = """\
 # Figures
 
 Measured by `make prove`, all cases in one run on one machine with every process on it. `x echo` is the multiple of an
-empty grpc.aio call over mutual TLS in the same run: compare that, not the milliseconds, with figures of your own.
+empty grpc.aio call over loopback, without TLS, in the same run: compare that, not the
+milliseconds, with figures of your own.
 """
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 
-from cli.arguments import add_data
-from cli.errors import CliError
+from cli.arguments import add_data, read_text
 from cli.terminal import out, print_json
 
 HELP = "ask whether one text may reach the model, and with which words"
@@ -42,12 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Asks once."""
-    try:
-        text = sys.stdin.read() if args.text == "-" else args.text
-        text.encode()
-    except UnicodeError:
-        raise CliError("TEXT is not valid UTF-8") from None
-    return asyncio.run(_ask(args, text))
+    return asyncio.run(_ask(args, read_text(args.text)))
 
 
 async def _ask(args: argparse.Namespace, text: str) -> int:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 from cli.terminal import err
+
+# Seconds; compose starts services in any order.
+PATIENCE = 15.0
 
 HELP = "create an organisation in a running set of services, and show its first API key once"
 ABOUT = """\
@@ -54,19 +59,30 @@ async def _create(args: argparse.Namespace) -> str:
     from services.kit.tls import TlsFiles
 
     files = TlsFiles(args.tls / "operator.crt", args.tls / "operator.pem", args.tls / "ca.crt")
+    wanted = tenancy.CreateOrganisationRequest(
+        organisation=args.organisation,
+        display_name=args.name or args.organisation,
+        plan=args.plan,
+        first_brand=args.brand,
+        first_admin=args.admin,
+    )
+    first = auth.BootstrapApiKeyRequest(organisation=args.organisation, subject=args.admin, brand=args.brand)
     async with connect(args.tenancy, "tenancy", files) as directory, connect(args.auth, "auth", files) as keys:
-        await TenancyServiceStub(directory).CreateOrganisation(
-            tenancy.CreateOrganisationRequest(
-                organisation=args.organisation,
-                display_name=args.name or args.organisation,
-                plan=args.plan,
-                first_brand=args.brand,
-                first_admin=args.admin,
-            ),
-            timeout=10,
-        )
-        answer = await AuthServiceStub(keys).BootstrapApiKey(
-            auth.BootstrapApiKeyRequest(organisation=args.organisation, subject=args.admin, brand=args.brand),
-            timeout=10,
-        )
-    return answer.api_key
+        await _patiently(TenancyServiceStub(directory).CreateOrganisation, wanted)
+        answer = await _patiently(AuthServiceStub(keys).BootstrapApiKey, first)
+    return str(answer.api_key)
+
+
+async def _patiently(method: Any, request: Any) -> Any:
+    """Asks again while a service that has just started does not have its peers yet."""
+    import grpc
+    from grpc import aio
+
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await method(request, timeout=10)
+        except aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > until:
+                raise
+        await asyncio.sleep(0.25)

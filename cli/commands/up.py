@@ -86,6 +86,7 @@ def _tell(console: Console, stack: Stack, args: argparse.Namespace) -> None:
     say(console, "\nTry next, in another terminal:")
     for line in (
         f'hauberk admit{data} "My SSN is 123-45-6789"',
+        f'hauberk complete{data} ADMISSION "Noted: <US_SSN>."',
         f"hauberk admit{data} --brand globex-chat hello",
         "hauberk chain",
     ):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.rule import Rule
 from rich.text import Text
 
 from cli import waterfall
+from cli.decision import Answer
 from cli.demo.scenario import Check, Report, Scenario, World
 from cli.demo.scenarios import SCENARIOS
-from cli.show import indented, left, not_searched, sanitised, say, verdicts
+from cli.show import call_words, indented, left, not_searched, sanitised, say, told, user_sees, verdicts
 from cli.terminal import out
 from embedded.datafolder import DataFolder
 from embedded.stack import Stack, StackOptions
@@ -29,7 +31,7 @@ async def run() -> int:
     console = out()
     spans = InMemorySpanExporter()
     started = time.perf_counter()
-    say(console, "Starting PostgreSQL, Redis, four services and the gateway in a temporary folder ...", "bright_black")
+    say(console, "Starting PostgreSQL, Redis, seven services and the gateway in a temporary folder ...", "bright_black")
     async with temporary_stack(spans) as stack:
         took = time.perf_counter() - started
         say(console, f"... up after {took:.1f} s; every call below is gRPC over mutual TLS.", "bright_black")
@@ -68,15 +70,8 @@ def _show(console: Console, number: int, scenario: Scenario, report: Report) -> 
     for label, answer in report.answers:
         console.print()
         say(console, f"   {label}", "bright_black")
-        console.print(indented(verdicts(answer)))
-        if answer.messages:
-            console.print(indented(sanitised(answer)))
-        if answer.entities_not_searched:
-            console.print(indented(not_searched(answer)))
-        if answer.safe_reply.text:
-            say(console, f"   the user is told  {answer.safe_reply.text}", "bright_black")
-        if answer.messages and number == 1:
-            console.print(indented(left(answer)))
+        for part in _parts(answer, with_limits=number == 1):
+            console.print(indented(part))
     for label, failure in report.failures:
         console.print()
         say(console, f"   {label}", "bright_black")
@@ -89,12 +84,33 @@ def _show(console: Console, number: int, scenario: Scenario, report: Report) -> 
         console.print(indented(_line(check)))
 
 
+def _parts(answer: Answer, *, with_limits: bool) -> Iterator[RenderableType]:
+    yield verdicts(answer)
+    if isinstance(answer, pb.AdmitResponse):
+        if answer.messages:
+            yield sanitised(answer)
+        if answer.entities_not_searched:
+            yield not_searched(answer)
+    elif isinstance(answer, pb.CompleteResponse):
+        if answer.text:
+            yield user_sees(answer.text)
+    else:
+        yield from call_words(answer)
+    yield from told(answer)
+    if isinstance(answer, pb.AdmitResponse) and answer.messages and with_limits:
+        yield left(answer)
+
+
 def _line(check: Check) -> Text:
     if check.holds:
-        shown = "" if check.expected == "True" or len(check.expected) > LONG else f": {check.actual}, as expected"
+        shown = "" if check.expected == "True" or len(check.expected) > LONG else f": {_said(check)}, as expected"
         return Text.assemble(("✓ ", "bold green"), check.what + shown)
     line = Text.assemble(("✗ ", "bold red"), check.what)
     return line.append(f"\n  expected  {check.expected}\n  actual    {check.actual}", "red")
+
+
+def _said(check: Check) -> str:
+    return {"False": "no", "": "nothing"}.get(check.actual, check.actual)
 
 
 def _show_trace(console: Console, spans: InMemorySpanExporter, report: Report) -> None:

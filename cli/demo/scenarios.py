@@ -15,8 +15,12 @@ from hauberk.ratelimit.v1 import ratelimit_service_pb2 as limits_pb
 
 from cli.asking import by_jwt, by_key
 from cli.decision import outer
+from cli.demo.answers import exfiltrating, owner_only, streamed
 from cli.demo.direct import behind_the_gateway
+from cli.demo.handoff import handed_over
 from cli.demo.scenario import Report, Scenario, World, names, verdict_of
+from cli.demo.tools import foreign_tool_call, repaired
+from cli.demo.trail import injected, tampered_trail
 from cli.failure import Failure
 from cli.words import outcome_name, wait_words
 
@@ -77,7 +81,9 @@ async def sixteenth(world: World) -> Report:
     report.expect(f"of the first {PER_MINUTE}, allowed", PER_MINUTE, allowed)
     report.expect_outcome(answers[-1], "THROTTLE RATE_LIMITED by ratelimit")
     wait = answers[-1].retry_after.ToNanoseconds() / 1e9
-    report.expect("the time to retry lies within the minute", True, 0 < wait <= 60)
+    # The window slides: in the first seconds of a minute, one message's share of the next minute comes on top.
+    longest = 60 * (PER_MINUTE + 1) / PER_MINUTE
+    report.expect(f"the time to retry is at most {longest:.0f} s", True, 0 < wait <= longest)
     return report
 
 
@@ -152,4 +158,12 @@ SCENARIOS = (
     Scenario("An overspent daily budget", "refuses before the money is spent", overspent),
     Scenario("A malformed request", "is refused with each wrong field named", malformed),
     Scenario("Services called behind the gateway's back", "defend themselves", behind_the_gateway),
+    Scenario("A prompt injection", "is stopped by the guardrail, answered kindly, and on record", injected),
+    Scenario("The model's answer", "gives the values back to their owner, and to nobody else", owner_only),
+    Scenario("A streamed answer that cuts through placeholders", "is restored all the same", streamed),
+    Scenario("An answer that would carry data away", "leaves with nothing filled in", exfiltrating),
+    Scenario("Context handed to a second brand", "is accepted there, and nowhere else", handed_over),
+    Scenario("A tool call for another organisation", "is refused as the user's own call would be", foreign_tool_call),
+    Scenario("A tool call with a wrong argument", "is refused in words from which a model repairs it", repaired),
+    Scenario("The audit trail", "proves that nobody altered it, until somebody does", tampered_trail),
 )

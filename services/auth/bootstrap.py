@@ -6,6 +6,7 @@ from hauberk.auth.v1 import auth_service_pb2 as pb
 from hauberk.auth.v1 import auth_service_pb2_grpc as rpc
 
 from services.auth.adapters.admission_store import RedisAdmissionStore
+from services.auth.adapters.context_tokens import PeerContextTokens
 from services.auth.adapters.directory import TenancyDirectory
 from services.auth.adapters.epoch_ledger import PostgresEpochLedger
 from services.auth.adapters.epoch_mirror import RedisEpochMirror
@@ -16,6 +17,7 @@ from services.auth.adapters.keys import KeyPepper, KeySigner
 from services.auth.flows.admissions import Admissions
 from services.auth.flows.api_keys import ApiKeyVerifier, KeyMemory
 from services.auth.flows.authenticate import Authenticator, Kind, Verifier
+from services.auth.flows.context_tokens import ContextTokenVerifier
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.jwts import JwtVerifier
 from services.auth.flows.key_management import KeyManagement, Shape
@@ -54,7 +56,12 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
         prefix=settings.api_key_prefix,
         environment=settings.key_environment,
     )
-    verifiers: dict[Kind, Verifier] = {Kind.API_KEY: by_key, Kind.JWT: JwtVerifier(issuers, book, clock)}
+    verifiers: dict[Kind, Verifier] = {
+        Kind.API_KEY: by_key,
+        Kind.JWT: JwtVerifier(issuers, book, clock),
+        # The channel is made at the first such token: readiness never waits for that peer.
+        Kind.CONTEXT_TOKEN: ContextTokenVerifier(PeerContextTokens(lambda: wiring.channel("context-token")), book),
+    }
     shape = Shape(settings.api_key_prefix, settings.key_environment)
     servicer = AuthServicer(
         Authenticator(verifiers, book, memberships, minter),

@@ -6,13 +6,14 @@ Common to all: "cannot be reached" is `services.kit.errors.Unavailable`, never a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.auth.policy.admissions import Admission
 from services.auth.policy.api_keys import KeyRecord
 from services.auth.policy.epochs import Mark
-from services.auth.policy.identity import Membership
+from services.auth.policy.identity import Membership, Presented
+from services.kit.caller import Epochs
 from services.kit.postgres import Proven
 
 
@@ -131,6 +132,33 @@ class Directory(Protocol):
 
     async def resolve(self, organisation: str, subject: str, brand: str) -> Membership:
         """The membership; an empty brand lets tenancy choose. Raises Unavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What a redeemed context token stands for: its user, both brands, and the epochs at the moment of issue."""
+
+    organisation: str
+    subject: str
+    brand: str
+    source_brand: str
+    scopes: frozenset[str]
+    epochs: Epochs
+    key_id: str
+    token_id: str
+    issued_at: float
+    context: bytes = field(repr=False)
+
+
+class ContextTokens(Protocol):
+    """The service that redeems context tokens."""
+
+    async def redeem(self, presented: Presented) -> Handover | None:
+        """None for every token that is not accepted; a retry by the same workload gets the same answer.
+
+        Raises Unavailable when that service does not answer, or DeadlineExceeded.
+        """
         ...
 
 

@@ -16,13 +16,11 @@ from services.auth.flows.authenticate import Asked, Authenticator, Kind
 from services.auth.flows.key_management import Issued, KeyManagement, Wanted
 from services.auth.flows.revocation import Revocation
 from services.auth.policy import epochs
-from services.auth.policy.causes import Cause
 from services.auth.policy.identity import Circumstances
 from services.auth.ports import Signer
 from services.kit.caller import current_caller, current_workload
 from services.kit.errors import InvalidArgument
 from services.kit.telemetry import Attr, span
-from services.kit.telemetry.tracing import decided
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,255}")
 _BRAND = re.compile(r"[a-z][a-z0-9-]{1,62}")
@@ -52,7 +50,6 @@ class AuthServicer(rpc.AuthServiceServicer):
         with span("auth verify credential", {Attr.CREDENTIAL_KIND: asked.kind.value}):
             found = await self._authenticator.authenticate(asked)
         reason = messages.credential_reason(found.cause)
-        _note(found.cause, reason)
         if found.minted is None:
             return pb.AuthenticateResponse(outcome=decision_pb2.OUTCOME_DENY, reason=reason, txn=found.txn)
         caller = found.minted.caller
@@ -63,6 +60,7 @@ class AuthServicer(rpc.AuthServiceServicer):
             expires_at=messages.moment(caller.expires_at),
             principal=messages.principal(caller),
             txn=found.txn,
+            context=found.context,
         )
 
     async def OpenAdmission(self, request: pb.OpenAdmissionRequest, context: Any) -> pb.OpenAdmissionResponse:
@@ -73,6 +71,8 @@ class AuthServicer(rpc.AuthServiceServicer):
             conversation=request.conversation,
             reservation=request.reservation,
             seconds=_seconds(request.ttl),
+            input_tokens=request.input_tokens,
+            model=request.model,
         )
         return pb.OpenAdmissionResponse(admission=handle, expires_at=messages.moment(expires_at))
 
@@ -81,9 +81,7 @@ class AuthServicer(rpc.AuthServiceServicer):
         found = await self._admissions.go_on(request.admission, request.on_behalf_of)
         if found.minted is None or found.admission is None:
             reason = decision_pb2.REASON_ADMISSION_NOT_ACCEPTED
-            _note(Cause.ADMISSION_UNKNOWN, reason)
             return pb.ContinueResponse(outcome=decision_pb2.OUTCOME_DENY, reason=reason)
-        _note(Cause.NONE, decision_pb2.REASON_NONE)
         return pb.ContinueResponse(
             outcome=decision_pb2.OUTCOME_ALLOW,
             reason=decision_pb2.REASON_NONE,
@@ -92,6 +90,9 @@ class AuthServicer(rpc.AuthServiceServicer):
             txn=found.admission.txn,
             conversation=found.admission.conversation,
             reservation=found.admission.reservation,
+            input_tokens=found.admission.input_tokens,
+            model=found.admission.model,
+            expires_at=messages.moment(found.minted.caller.expires_at),
         )
 
     async def BootstrapApiKey(self, request: pb.BootstrapApiKeyRequest, context: Any) -> pb.BootstrapApiKeyResponse:
@@ -177,7 +178,3 @@ def _epoch_name(request: pb.RevokeSubjectRequest) -> str:
 
 def _seconds(duration: Duration) -> float:
     return duration.seconds + duration.nanos / 1e9
-
-
-def _note(cause: Cause, reason: decision_pb2.Reason.ValueType) -> None:
-    decided("ALLOW" if cause is Cause.NONE else "DENY", decision_pb2.Reason.Name(reason))

@@ -6,7 +6,8 @@ sees the answer. Layers run in order, each names what must run before it, and th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import grpc
@@ -26,7 +27,20 @@ MALFORMED = object()
 class Call:
     """State of one call; layers fill it in."""
 
-    __slots__ = ("access", "caller", "context", "deadline", "method", "outcome", "request", "token", "workload")
+    __slots__ = (
+        "access",
+        "caller",
+        "context",
+        "deadline",
+        "method",
+        "outcome",
+        "recorded",
+        "request",
+        "streaming",
+        "token",
+        "trace_id",
+        "workload",
+    )
 
     def __init__(self, method: str, access: AccessRule | None, context: aio.ServicerContext[Any, Any]) -> None:
         self.method = method
@@ -37,7 +51,10 @@ class Call:
         self.caller: Caller | None = None
         self.token = ""
         self.deadline = 0.0
+        self.streaming = False
         self.outcome = ""
+        self.trace_id = ""
+        self.recorded = False  # a handler that puts the call on record itself says so here
 
 
 class Layer(Protocol):
@@ -120,11 +137,13 @@ class LayeredInterceptor(aio.ServerInterceptor):
         async def serve(request: Any, context: aio.ServicerContext[Any, Any]) -> None:
             call = Call(method, rule, context)
             call.request = request
+            call.streaming = True
 
             async def handle() -> None:
-                answers: AsyncIterator[Any] = behaviour(call.request, context)
-                async for answer in answers:
-                    await context.write(answer)
+                # Closed here and now: what a handler does at its end must not wait for the garbage collector.
+                async with aclosing(behaviour(call.request, context)) as answers:
+                    async for answer in answers:
+                        await context.write(answer)
 
             await self._run(call, handle)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import grpc
@@ -14,12 +15,14 @@ from opentelemetry.trace import SpanKind
 from services.kit.deadline import remaining
 from services.kit.errors import DeadlineExceeded, InvalidArgument, Unavailable, Violation
 from services.kit.telemetry import Attr, span
-from services.kit.telemetry.attributes import put
+from services.kit.telemetry.attributes import Plain, put
+from services.kit.telemetry.tracing import detached_span
 from services.kit.tls import INTERNAL_DOMAIN, TlsFiles, channel_credentials
 from services.kit.txn_token import METADATA_KEY
 
 MAX_MESSAGE = 16 * 1024 * 1024
 
+STREAM_AT_MOST = 3600.0
 _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
 
@@ -60,18 +63,34 @@ class Client:
         with span(
             f"call {name or self.peer}", {Attr.RPC_SYSTEM: "grpc", Attr.PEER: self.peer}, SpanKind.CLIENT
         ) as active:
-            carrier: dict[str, str] = {}
-            propagate.inject(carrier)
-            metadata = list(carrier.items())
-            if token:
-                metadata.append((METADATA_KEY, token))
             try:
-                answer = await method(request, timeout=timeout, metadata=metadata)
+                answer = await method(request, timeout=timeout, metadata=_metadata(token))
             except aio.AioRpcError as error:
                 put(active, {Attr.RPC_STATUS: error.code().name})
                 raise self._mapped(error) from None
+            if answer is None:  # what grpc hands on when the answer's bytes cannot be decoded
+                raise PeerError(self.peer, grpc.StatusCode.INTERNAL)
             put(active, {Attr.RPC_STATUS: "OK"})
             return answer
+
+    async def stream(
+        self, method: Any, requests: AsyncIterator[Any], *, token: str = "", name: str = ""
+    ) -> AsyncGenerator[Any, None]:
+        """Streams both ways until the current call's deadline; errors as those of `call`."""
+        timeout = remaining(STREAM_AT_MOST)
+        attributes: dict[Attr, Plain] = {Attr.RPC_SYSTEM: "grpc", Attr.PEER: self.peer}
+        # Not made current: the consumer's own spans between two answers are no children of this one.
+        with detached_span(f"call {name or self.peer}", attributes, SpanKind.CLIENT) as metadata:
+            call = method(requests, timeout=timeout, metadata=[*metadata, *_token(token)])
+            try:
+                async for answer in call:
+                    if answer is None:
+                        raise PeerError(self.peer, grpc.StatusCode.INTERNAL)
+                    yield answer
+            except aio.AioRpcError as error:
+                raise self._mapped(error) from None
+            finally:
+                call.cancel()  # when the consumer leaves early; else without effect
 
     def _mapped(self, error: aio.AioRpcError) -> Exception:
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -81,6 +100,16 @@ class Client:
             if violations:
                 return InvalidArgument(*violations)
         return PeerError(self.peer, error.code())
+
+
+def _metadata(token: str) -> list[tuple[str, str]]:
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return [*carrier.items(), *_token(token)]
+
+
+def _token(token: str) -> list[tuple[str, str]]:
+    return [(METADATA_KEY, token)] if token else []
 
 
 def violations_in(error: aio.AioRpcError) -> list[Violation]:

@@ -16,13 +16,15 @@ class Deadline:
     name = "deadline"
     after: tuple[str, ...] = ("boundary",)
 
-    def __init__(self, limit: float = 10.0) -> None:
+    def __init__(self, limit: float = 10.0, stream_limit: float = 900.0) -> None:
         self._limit = limit
+        self._stream_limit = stream_limit
 
     async def __call__(self, call: Call, proceed: Proceed) -> Any:
         """Refuses a spent budget before any work is done."""
         remaining = call.context.time_remaining()
-        budget = self._limit if remaining is None else min(float(remaining), self._limit)
+        limit = self._stream_limit if call.streaming else self._limit
+        budget = limit if remaining is None else min(float(remaining), limit)
         if budget <= 0:
             raise DeadlineExceeded
         call.deadline = asyncio.get_running_loop().time() + budget

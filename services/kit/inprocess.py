@@ -25,8 +25,8 @@ _END = object()
 class InProcessServer:
     """What generated `add_..._to_server` functions register with."""
 
-    def __init__(self, interceptor: LayeredInterceptor) -> None:
-        self._interceptor = interceptor
+    def __init__(self, interceptor: LayeredInterceptor | None = None) -> None:
+        self.interceptor = interceptor
         self.handlers: dict[str, Any] = {}
 
     def add_generic_rpc_handlers(self, _: Any) -> None:
@@ -34,9 +34,11 @@ class InProcessServer:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Takes the handlers of one service, with the layers around them."""
+        if self.interceptor is None:
+            raise ValueError("the layers come first: a handler without them is never mounted")
         for name, handler in handlers.items():
             path = f"/{service}/{name}"
-            self.handlers[path] = self._interceptor.wrap(path, handler)
+            self.handlers[path] = self.interceptor.wrap(path, handler)
 
 
 class _Aborted(Exception):

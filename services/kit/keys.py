@@ -24,6 +24,9 @@ ORG_MAC = "org-mac"
 API_KEY_PEPPER = "api-key-pepper"
 MAPPING_KEK = "mapping-kek"
 ADMISSION = "admission"
+CANARY = "canary"
+CTX_SIGNING = "ctx-signing"
+CTX_KEK = "ctx-kek"
 
 _KID = re.compile(r"[a-z0-9-]{1,32}")
 _FILE = re.compile(rf"(?P<name>[a-z][a-z-]*)\.(?P<kid>{_KID.pattern})\.key")

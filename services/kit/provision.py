@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from services.kit import keys
 
@@ -17,6 +17,13 @@ FIRST = "0001"  # kid of a key's first version; the greatest kid is the active o
 def signing_key() -> bytes:
     """A new P-256 private key, PEM (PKCS 8)."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def rsa_key() -> bytes:
+    """A new RSA-2048 private key, PEM (PKCS 8)."""
+    return rsa.generate_private_key(65537, 2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
@@ -32,6 +39,9 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     keys.API_KEY_PEPPER: symmetric_key,
     keys.MAPPING_KEK: symmetric_key,
     keys.ADMISSION: symmetric_key,
+    keys.CANARY: symmetric_key,
+    keys.CTX_SIGNING: rsa_key,
+    keys.CTX_KEK: symmetric_key,
 }
 
 

@@ -15,6 +15,7 @@ from hauberk.auth.v1 import auth_service_pb2 as auth_pb
 from hauberk.auth.v1 import auth_service_pb2_grpc as auth_grpc
 
 from services.kit import channels, logs
+from services.kit.audit import SpooledTrail
 from services.kit.certs import refuse_development
 from services.kit.channels import Client
 from services.kit.clock import SystemClock
@@ -47,19 +48,23 @@ async def serve(settings: S, build: Build[S]) -> None:
     async with AsyncExitStack() as stack:
         tls = TlsFiles.of(settings)
         refuse_development(settings, tls)
-        wiring = Wiring(KeyRing(settings.key_folder), dialer(settings, tls), SystemClock(), stack)
+        trail = SpooledTrail(settings.audit_spool) if settings.audit_spool else None
+        wiring = Wiring(KeyRing(settings.key_folder), dialer(settings, tls), SystemClock(), stack, trail)
         app = await build(settings, wiring)
+        if trail:
+            connect_trail(trail, app, settings, wiring)
         logs.setup(app.name, settings.log_level)
         tracing = Tracing.to(settings.otlp_endpoint, settings.trace_ratio)
         stack.callback(tracing.close)
         keys = PeerKeys(
             lambda: fetch_jwks(own_channel(app, settings) if app.name == "auth" else wiring.channel("auth"))
         )
-        interceptor = interceptor_of(app, settings, verifier_of(keys, settings), tracing)
+        interceptor = interceptor_of(app, settings, verifier_of(keys, settings), tracing, trail)
         server = Server(settings, [(app, interceptor)], tls)
         await server.start()
         stack.push_async_callback(server.stop)
-        await run_background(stack, app, *([] if app.name == "gateway" else [keys.keep_fresh]))
+        beside = [*([] if app.name == "gateway" else [keys.keep_fresh]), *([trail.ship] if trail else [])]
+        await run_background(stack, app, *beside)
         logs.logger().info("process.serving", port=server.port, ops_port=server.ops_port)
         await stop.wait()
 
@@ -87,6 +92,14 @@ def dialer(settings: ServiceSettings, tls: TlsFiles) -> Callable[[str], aio.Chan
         return made[kind]
 
     return dial
+
+
+def connect_trail(trail: SpooledTrail, app: App, settings: ServiceSettings, wiring: Wiring) -> None:
+    """Leads the trail to the audit service, which may be this one. Its end comes when no call is served any more and
+    the stores are still open."""
+    channel = own_channel(app, settings) if app.name == "audit" else wiring.channel("audit")
+    trail.connect(app.name, channel)
+    wiring.stack.push_async_callback(trail.close)
 
 
 def own_channel(app: App, settings: ServiceSettings) -> InProcessChannel:

@@ -16,10 +16,12 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from services.kit.access import rules_of
+from services.kit.audit import Trail
+from services.kit.auditing import Auditing, Intent
 from services.kit.boundary import Boundary
 from services.kit.call import Layer, LayeredInterceptor
 from services.kit.channels import MAX_MESSAGE
-from services.kit.clock import Clock
+from services.kit.clock import Clock, SystemClock
 from services.kit.deadline import Deadline
 from services.kit.identity import Identity
 from services.kit.keys import KeyPort
@@ -50,31 +52,46 @@ class App:
 
 @dataclass(frozen=True)
 class Wiring:
-    """What a bootstrap is given: keys, channels to peers by kind, a clock, and a stack that closes what it opens."""
+    """What a bootstrap is given: keys, channels to peers by kind, a clock, a stack that closes what it opens, and the
+    audit trail (None = nothing is recorded: tests and tools)."""
 
     keys: KeyPort
     channel: Callable[[str], aio.Channel]
     clock: Clock
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    trail: Trail | None = None
 
 
-def layers_of(app: App, settings: ServiceSettings, verifier: TokenVerifier | None, tracing: Tracing) -> list[Layer]:
+def layers_of(
+    app: App,
+    settings: ServiceSettings,
+    verifier: TokenVerifier | None,
+    tracing: Tracing,
+    trail: Trail | None = None,
+) -> list[Layer]:
     """The layers of a server, outermost first; their order is checked when the interceptor is made."""
+    clock = SystemClock()
     return [
         Boundary(),
-        Deadline(settings.deadline_limit),
+        *([Auditing(trail, app.name, clock)] if trail else []),
+        Deadline(settings.deadline_limit, settings.stream_limit),
         Telemetry(tracing.tracer(app.name)),
         Identity(verifier, settings.trust_domain),
         Validation(mount.descriptor for mount in app.mounts),
+        *([Intent(trail, app.name, clock)] if trail else []),
     ]
 
 
 def interceptor_of(
-    app: App, settings: ServiceSettings, verifier: TokenVerifier | None, tracing: Tracing = OFF
+    app: App,
+    settings: ServiceSettings,
+    verifier: TokenVerifier | None,
+    tracing: Tracing = OFF,
+    trail: Trail | None = None,
 ) -> LayeredInterceptor:
     """The layers with the access matrix of the application's services."""
     rules = rules_of(mount.descriptor for mount in app.mounts)
-    return LayeredInterceptor(layers_of(app, settings, verifier, tracing), rules)
+    return LayeredInterceptor(layers_of(app, settings, verifier, tracing, trail), rules)
 
 
 class Server:

@@ -53,8 +53,10 @@ class ServiceSettings(BaseSettings):
     trace_ratio: float = Field(1.0, ge=0, le=1, description="share of allowed requests whose trace is exported")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     deadline_limit: float = Field(10.0, gt=0, le=300, description="longest time that one call may take")
+    stream_limit: float = Field(900.0, gt=0, le=3600, description="longest time that one stream may take")
     drain: float = Field(5.0, ge=0, le=300, description="time that calls in flight get at the end")
     store_timeout: float = Field(0.5, gt=0, le=10, description="longest wait for Redis or PostgreSQL")
+    audit_spool: Path | None = Field(None, description="folder where audit events wait; none = nothing is recorded")
     peers: dict[str, str] = Field(default_factory=dict, description="address of each peer, e.g. auth: auth:7443")
 
     @classmethod

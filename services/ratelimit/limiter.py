@@ -6,7 +6,7 @@ import ipaddress
 import zlib
 from dataclasses import dataclass, replace
 
-from services.kit.errors import FailedPrecondition, NotFound, Unavailable
+from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from services.ratelimit.policy import (
     Compiler,
     Costs,
@@ -86,6 +86,7 @@ class Limiter:
 
     async def decide(self, identity: Identity, workload: str, request: Request) -> Decision:
         """All limits of a proven caller at once."""
+        _require_amounts(request.requests, request.input_tokens, request.output_tokens)
         price = self._prices.find(request.model)
         if price is None:
             return Decision(Outcome.DENY, Reason.UNKNOWN_MODEL)
@@ -127,6 +128,7 @@ class Limiter:
         return _decision(answer)
 
     def _priced(self, use: Use, model: str) -> Use:
+        _require_amounts(use.requests, use.input_tokens, use.output_tokens)
         # A model that the policy would refuse was refused before; what is used by now is charged at any rate.
         return replace(use, price=self._prices.find(model)) if model else use
 
@@ -162,6 +164,12 @@ class Limiter:
                     wanted.append(((ask.partition, *bound.name), limit, cost))
         standings += self._local.take(wanted)
         return decide([replace(standing, degraded=True) for standing in standings])
+
+
+def _require_amounts(*amounts: int) -> None:
+    """The contract refuses these first. Should that ever fail, a negative amount must still not fill a budget up."""
+    if min(amounts) < 0:
+        raise InvalidArgument.of("cost", "amounts must not be negative")
 
 
 def _name(group: Group, identity: Identity) -> tuple[str, ...]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.kit.caller import Caller
 from services.kit.clock import Clock
 from services.kit.errors import Exhausted, FailedPrecondition, InvalidArgument, PermissionDenied
 from services.redaction.policy.access import may_restore
+from services.redaction.policy.documents import NotAPointer, NotJson, fill_document, pointer, slots_of, strings_of
+from services.redaction.policy.filling import Filler, Part
 from services.redaction.policy.model import LITERAL, Rules, Scan
-from services.redaction.policy.placeholders import Filled, Slot, fill, render, slots_in, split_complete
+from services.redaction.policy.placeholders import Filled, Slot, render, slots_in
 from services.redaction.policy.rules import RuleBook
 from services.redaction.ports import Kept, MappingFull, MappingStore, MappingTampered, Scanner, Scope, Value
+
+# Characters of a text that are restored before other calls have their turn.
+_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ class Redactor:
         distinct = list(dict.fromkeys(value for found in places for value in found))
         slots: dict[Value, Slot] = {}
         if distinct:
-            slots = await self._remember(Scope(caller.organisation, conversation), workload, distinct)
+            slots = await self._remember(_scope(caller, conversation), workload, distinct)
         redacted = []
         for (text, scan), found in zip(pairs, places, strict=True):
             own = [slots[value] for value in found]
@@ -81,29 +87,70 @@ class Redactor:
         return Redacted(redacted, self.book.not_searched(rules), expires_at)
 
     async def restore(self, caller: Caller, workload: str, conversation: str, texts: Sequence[str]) -> list[Filled]:
-        """Puts values back: only of this organisation and conversation, only for who may have them."""
+        """Puts values back: only of this user and conversation, only for who may have them.
+
+        A value is never put into a link, an image or an attribute off the allow-list, not even where the user's own
+        text had it: nothing tells a link that the user wrote from one that a model was made to write. So restoring
+        what was redacted gives the text back except for personal data inside links, whose placeholders stay.
+        """
         wanted = list(dict.fromkeys(slot for text in texts for slot, _, _ in slots_in(text, self.book.knows)))
-        kept = await self._recall(Scope(caller.organisation, conversation), wanted) if wanted else {}
-        if not all(may_restore(workload, value.redacted_by) for value in kept.values()):
-            raise PermissionDenied("only the workload that redacted may restore", reason="NOT_THE_REDACTOR")
-        values = {slot: value.text for slot, value in kept.items()}
-        return [fill(text, values, self.book.knows) for text in texts]
+        values = await self._values(caller, workload, conversation, wanted)
+        if not values:
+            # Then nothing can be filled in or kept back, wherever the placeholders stand.
+            return [Filled(text, 0, sum(1 for _ in slots_in(text, self.book.knows)), 0) for text in texts]
+        return [await _fill(text, values, self._filler(caller)) for text in texts]
+
+    async def restore_json(
+        self, caller: Caller, workload: str, conversation: str, texts: Sequence[str], keep: Sequence[str]
+    ) -> list[Filled]:
+        """The same for JSON documents: into strings only, not into the fields to keep."""
+        kept = _pointers(keep)
+        documents = []
+        for place, text in enumerate(texts):
+            try:
+                documents.append(strings_of(text, kept))
+            except NotJson:
+                raise InvalidArgument.of(f"texts[{place}]", "a JSON document") from None
+        known, hosts = self.book.knows, self.book.link_hosts_for(caller.organisation, caller.brand)
+        wanted = list(dict.fromkeys(slot for strings in documents for slot in slots_of(strings, known)))
+        values = await self._values(caller, workload, conversation, wanted)
+        pairs = zip(texts, documents, strict=True)
+        return [fill_document(text, strings, values, known, hosts) for text, strings in pairs]
 
     async def restore_stream(
         self, caller: Caller, workload: str, conversation: str, chunks: AsyncIterable[str]
     ) -> AsyncIterator[str]:
-        """Restores piece by piece; only what may be the beginning of a placeholder waits for the next piece."""
-        held = ""
+        """Restores piece by piece what `restore` gives for the whole, however it is cut.
+
+        Only a possible beginning of a placeholder waits, and a placeholder until it is clear that no host or mail
+        address goes on behind it: a few hundred characters at most.
+        """
+        filler = self._filler(caller)
+
+        async def put(parts: Sequence[Part]) -> str:
+            wanted = list(dict.fromkeys(part.slot for part in parts if part.slot is not None))
+            return filler.put(parts, await self._values(caller, workload, conversation, wanted))
+
         async for chunk in chunks:
-            ready, held = split_complete(held + chunk)
-            if ready:
-                yield (await self.restore(caller, workload, conversation, [ready]))[0].text
-        if held:
-            yield held
+            if ready := await put(filler.take(chunk)):
+                yield ready
+        if rest := await put(filler.take("", last=True)):
+            yield rest
 
     async def end(self, caller: Caller, conversation: str) -> bool:
         """Forgets the conversation's values."""
-        return await self._store.forget(Scope(caller.organisation, conversation))
+        return await self._store.forget(_scope(caller, conversation))
+
+    def _filler(self, caller: Caller) -> Filler:
+        return Filler(self.book.knows, self.book.link_hosts_for(caller.organisation, caller.brand))
+
+    async def _values(
+        self, caller: Caller, workload: str, conversation: str, wanted: Sequence[Slot]
+    ) -> dict[Slot, str]:
+        kept = await self._recall(_scope(caller, conversation), wanted) if wanted else {}
+        if not all(may_restore(workload, value.redacted_by) for value in kept.values()):
+            raise PermissionDenied("only the workload that redacted may restore", reason="NOT_THE_REDACTOR")
+        return {slot: value.text for slot, value in kept.items()}
 
     def _rules(self, caller: Caller, texts: Sequence[str], also: Sequence[str]) -> Rules:
         if sum(map(len, texts)) > self._most:
@@ -125,3 +172,26 @@ class Redactor:
             return dict(await self._store.recall(scope, slots))
         except MappingTampered:
             raise FailedPrecondition("MAPPING_INVALID", "the mapping of this conversation cannot be trusted") from None
+
+
+async def _fill(text: str, values: Mapping[Slot, str], filler: Filler) -> Filled:
+    """A whole text in pieces (which give the same), so that a long one lets other calls in between."""
+    pieces = [filler.put(filler.take(text[:_AT_ONCE], last=len(text) <= _AT_ONCE), values)]
+    for at in range(_AT_ONCE, len(text), _AT_ONCE):
+        await asyncio.sleep(0)
+        pieces.append(filler.put(filler.take(text[at : at + _AT_ONCE], last=at + _AT_ONCE >= len(text)), values))
+    return Filled("".join(pieces), filler.restored, filler.unknown, filler.withheld)
+
+
+def _pointers(keep: Sequence[str]) -> list[tuple[str, ...]]:
+    pointers = []
+    for place, written in enumerate(keep):
+        try:
+            pointers.append(pointer(written))
+        except NotAPointer:
+            raise InvalidArgument.of(f"keep[{place}]", "a JSON pointer") from None
+    return pointers
+
+
+def _scope(caller: Caller, conversation: str) -> Scope:
+    return Scope(caller.organisation, caller.subject, conversation)

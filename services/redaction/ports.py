@@ -12,9 +12,11 @@ from services.redaction.policy.placeholders import Slot
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose mapping it is. The organisation comes from the caller's proof, never from a request."""
+    """Whose mapping it is. Organisation and user come from the caller's proof, never from a request: who names a
+    colleague's conversation finds a mapping of their own."""
 
     organisation: str
+    subject: str
     conversation: str
 
 

@@ -21,6 +21,8 @@ _UNITS = {
     pb.OFFSET_UNIT_UTF8_BYTE: OffsetUnit.UTF8_BYTE,
     pb.OFFSET_UNIT_UTF16: OffsetUnit.UTF16,
 }
+# Values may be far longer than their placeholders; a piece stays well below what a message may hold.
+_MOST_OF_A_PIECE = 262_144
 
 
 class RedactionServicer(pb_grpc.RedactionServiceServicer):
@@ -66,14 +68,20 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
         return pb.RedactBatchResponse(responses=[await self.Redact(single, context) for single in request.requests])
 
     async def Restore(self, request: pb.RestoreRequest, context: Any) -> pb.RestoreResponse:
-        """Puts values back where a placeholder of this organisation and conversation stands."""
-        filled = await self._redactor.restore(
-            current_caller(), current_workload().name, request.conversation, list(request.texts)
-        )
+        """Puts values back where a placeholder of this user and conversation stands, and may be filled in."""
+        whose = current_caller(), current_workload().name, request.conversation
+        texts, keep = list(request.texts), list(request.keep)
+        if request.format == pb.RESTORE_FORMAT_JSON:
+            filled = await self._redactor.restore_json(*whose, texts, keep)
+        elif keep:
+            raise InvalidArgument.of("keep", "empty unless the format is JSON")
+        else:
+            filled = await self._redactor.restore(*whose, texts)
         return pb.RestoreResponse(
             texts=[one.text for one in filled],
             restored=sum(one.restored for one in filled),
             unknown=sum(one.unknown for one in filled),
+            withheld=sum(one.withheld for one in filled),
         )
 
     async def RestoreStream(
@@ -95,7 +103,8 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
             current_caller(), current_workload().name, first.conversation, chunks()
         )
         async for piece in restored:
-            yield pb.RestoreStreamResponse(chunk=piece)
+            for at in range(0, len(piece), _MOST_OF_A_PIECE):
+                yield pb.RestoreStreamResponse(chunk=piece[at : at + _MOST_OF_A_PIECE])
 
     async def EndConversation(self, request: pb.EndConversationRequest, context: Any) -> pb.EndConversationResponse:
         """Forgets a conversation's mapping at once."""

@@ -12,7 +12,6 @@ from hauberk.tenancy.v1 import tenancy_service_pb2_grpc as stubs
 from services.kit.caller import Caller, current_caller
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
 from services.kit.telemetry import Attr, span
-from services.kit.telemetry.tracing import decided
 from services.tenancy import messages
 from services.tenancy.directory import Directory
 from services.tenancy.policy import Decision, Engine, authorize, locate, resolve
@@ -45,9 +44,7 @@ class TenancyServicer(stubs.TenancyServiceServicer):
         """One question."""
         caller = current_caller()
         (decision,) = await self._decide(caller, [request])
-        response = self._answer(caller, decision)
-        _note(decision)
-        return response
+        return self._answer(caller, decision)
 
     async def AuthorizeBatch(self, request: pb.AuthorizeBatchRequest, _: Any) -> pb.AuthorizeBatchResponse:
         """Many questions of one caller: one reading of the facts at most."""
@@ -58,7 +55,6 @@ class TenancyServicer(stubs.TenancyServiceServicer):
     async def ResolvePrincipal(self, request: pb.ResolvePrincipalRequest, _: Any) -> pb.ResolvePrincipalResponse:
         """What auth puts into a token. Read now: auth remembers it, and ages must not add up."""
         found = resolve(*await self._store.principal(current_caller(), request.brand))
-        _note(found.decision)
         return messages.resolved(found)
 
     async def CreateOrganisation(self, request: pb.CreateOrganisationRequest, _: Any) -> pb.CreateOrganisationResponse:
@@ -135,7 +131,3 @@ class TenancyServicer(stubs.TenancyServiceServicer):
     def _check_plan(self, plan: str) -> None:
         if plan not in self._plans:
             raise InvalidArgument.of("plan", f"must be one of {', '.join(sorted(self._plans))}")
-
-
-def _note(decision: Decision) -> None:
-    decided("ALLOW" if decision.allowed else "DENY", decision.cause.name)

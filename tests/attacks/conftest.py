@@ -13,6 +13,7 @@ from embedded.stack import Stack, StackOptions
 from services.kit.keys import TXN_SIGNING, KeyRing
 from tests.attacks.forge import Forge
 from tests.attacks.rpcs import BACKEND
+from tests.support.backend import Backend
 from tests.support.stores import make_folder
 
 
@@ -34,3 +35,15 @@ async def forge(target: Stack) -> Forge:
     answer = await AuthServiceStub(target.channel("auth", BACKEND)).Authenticate(request, timeout=5)
     assert answer.txn_token
     return Forge(answer.txn_token, KeyRing(target.layout.keys).secret(TXN_SIGNING).value)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def backend(target: Stack) -> Backend:
+    """The product's own backend: what is asked through it is asked by its users."""
+    return Backend(target)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def thief(target: Stack) -> Backend:
+    """Another backend with a genuine certificate of its own."""
+    return Backend(target, "backend/thief")

@@ -23,7 +23,7 @@ BACKEND = "backend/demo"
 
 @dataclass(frozen=True)
 class Rpc:
-    """One method: `area` is its package, e.g. `auth`."""
+    """One method: `area` is the kind of workload that serves it, e.g. `auth`."""
 
     area: str
     path: str
@@ -40,7 +40,7 @@ class Rpc:
 
     def insider(self) -> str:
         """A workload that the matrix lets in."""
-        kind = "backend" if "backend" in self.rule.workloads else min(self.rule.workloads)
+        kind = "backend" if "backend" in self.rule.workloads else min(self.rule.workloads, default=BACKEND)
         return BACKEND if kind == "backend" else kind
 
     def __str__(self) -> str:
@@ -50,8 +50,8 @@ class Rpc:
 def _all() -> list[Rpc]:
     found = []
     for file in sorted(GEN.glob("hauberk/*/v1/*_service_pb2.py")):
-        area = file.parts[-3]
-        module = importlib.import_module(f"hauberk.{area}.v1.{file.stem}")
+        area = file.parts[-3].replace("_", "-")
+        module = importlib.import_module(f"hauberk.{file.parts[-3]}.v1.{file.stem}")
         for service in module.DESCRIPTOR.services_by_name.values():
             rules = rules_of([service])
             for method in service.methods:
@@ -61,7 +61,7 @@ def _all() -> list[Rpc]:
 
 
 ALL = _all()
-SERVED_AREAS = ("gateway", "auth", "tenancy", "ratelimit", "redaction")
+SERVED_AREAS = ("gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token", "audit")
 SERVED = [rpc for rpc in ALL if rpc.area in SERVED_AREAS]
 SERVED_TENANT = [rpc for rpc in SERVED if rpc.is_tenant]
 

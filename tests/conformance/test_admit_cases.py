@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import yaml
 from google.protobuf.json_format import ParseDict
 from grpc import aio
@@ -14,6 +16,7 @@ from hauberk.common.v1 import decision_pb2 as decision
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.gateway.v1 import gateway_service_pb2_grpc as grpc_pb
 
+from cli.members import Administrator
 from embedded.stack import Stack
 from services.auth.policy.api_keys import compose
 from services.kit.channels import violations_in
@@ -27,6 +30,17 @@ ORDINARY = {
 }
 
 
+def user_of(case: dict[str, Any]) -> str:
+    """Each case has a user of its own, so that no case uses up another one's limits."""
+    return "case-" + hashlib.sha256(case["case"].encode()).hexdigest()[:12]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ready(stack: Stack) -> Stack:
+    await Administrator(stack).add([user_of(case) for case in CASES])
+    return stack
+
+
 def test_deny_cases_outnumber_allow_cases() -> None:
     allowed = [case for case in CASES if case["expect"].get("outcome") == "OUTCOME_ALLOW"]
     assert len(allowed) * 2 < len(CASES)
@@ -34,7 +48,8 @@ def test_deny_cases_outnumber_allow_cases() -> None:
 
 @pytest.mark.parametrize("transport", ["in-process", "mtls"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
-async def test_case(stack: Stack, case: dict[str, Any], transport: str) -> None:
+async def test_case(ready: Stack, case: dict[str, Any], transport: str) -> None:
+    stack = ready
     channel = stack.channel("gateway") if transport == "mtls" else stack.inprocess("gateway")
     expect = case["expect"]
     try:
@@ -47,7 +62,11 @@ async def test_case(stack: Stack, case: dict[str, Any], transport: str) -> None:
 
 
 def request_of(case: dict[str, Any], stack: Stack) -> pb.AdmitRequest:
-    fields: dict[str, Any] = {**ORDINARY, **credential(case.get("credential", "key"), stack), **case.get("request", {})}
+    fields: dict[str, Any] = {
+        **ORDINARY,
+        **credential(case.get("credential", f"jwt:{user_of(case)}"), stack),
+        **case.get("request", {}),
+    }
     if "repeat_message" in case:
         fields["messages"] = ORDINARY["messages"] * case["repeat_message"]
     return ParseDict(fields, pb.AdmitRequest())
@@ -87,5 +106,5 @@ def check(answer: pb.AdmitResponse, expect: dict[str, Any]) -> None:
     if "text" in expect:
         assert answer.messages[0].text == expect["text"]
     assert [verdict.stage for verdict in answer.verdicts] == [
-        "address", "auth", "tenancy", "ratelimit", "redaction", "admission",
+        "address", "auth", "tenancy", "ratelimit", "guardrail", "redaction", "context", "admission",
     ]  # fmt: skip

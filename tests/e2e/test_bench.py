@@ -33,3 +33,9 @@ def test_echo_is_its_own_yardstick() -> None:
 
 def test_admit_runs_embedded_and_as_processes() -> None:
     assert [case["case"] for case in bench("admit")] == ["embedded", "processes"]
+
+
+def test_complete_restores_every_placeholder() -> None:
+    (case,) = bench("complete")
+    assert case["case"] == "embedded"
+    assert case["placeholders"] == 6

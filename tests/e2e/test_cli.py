@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import shutil
 import signal
@@ -13,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.demo.tools import TOOL
+from cli.members import Administrator
+from embedded.client import Connection
 from embedded.layout import read_running
 from tests.support.stores import make_folder, servers
 
@@ -89,6 +94,86 @@ def test_what_cannot_be_decided_is_status_2_and_one_line(up: Up) -> None:
     assert len(done.stderr.splitlines()) == 1 and "brand" in done.stderr
 
 
+def admission(up: Up, *more: str) -> str:
+    done = hauberk("admit", "--data", str(up.folder), "--json", *more, PERSONAL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(json.loads(done.stdout)["admission"])
+
+
+def test_complete_gives_the_values_back(up: Up) -> None:
+    handle = admission(up, "--user", "olga")
+    done = hauberk("complete", "--data", str(up.folder), handle, "Noted: <US_SSN>.")
+    assert done.returncode == 0, done.stderr
+    for part in ("allowed", "output", "restore", "the user sees  Noted: 123-45-6789.", "reservation  applied"):
+        assert part in done.stdout
+    again = hauberk("complete", "--data", str(up.folder), handle, "--json", "-", stdin="Noted: <US_SSN>.")
+    found = json.loads(again.stdout)
+    assert found["text"] == "Noted: 123-45-6789." and found["restored"] == 1
+    assert found["settlement"] == "SETTLEMENT_ALREADY"
+
+
+def test_complete_as_a_stream_prints_the_answer_as_it_comes(up: Up) -> None:
+    answer = "Your card <CREDIT_CARD> is on file. " * 20
+    handle = admission(up, "--user", "sven")
+    done = hauberk("complete", "--data", str(up.folder), handle, "--stream", "-", stdin=answer)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(answer.replace("<CREDIT_CARD>", "4532-1234-5678-9010"))
+    assert "the user sees" not in done.stdout and "restore" in done.stdout
+    handle = admission(up, "--user", "sven")
+    found = json.loads(hauberk("complete", "--data", str(up.folder), handle, "--stream", "--json", answer).stdout)
+    assert found["text"] == answer.replace("<CREDIT_CARD>", "4532-1234-5678-9010")
+    assert found["outcome"] == "OUTCOME_ALLOW"
+
+
+def test_an_unknown_admission_is_refused_and_a_malformed_one_cannot_be_decided(up: Up) -> None:
+    unknown = hauberk("complete", "--data", str(up.folder), "adm_" + "A" * 43, "hello", "--json")
+    assert unknown.returncode == 1
+    found = json.loads(unknown.stdout)
+    assert (found["reason"], found["text"]) == ("REASON_ADMISSION_NOT_ACCEPTED", "")
+    assert found["degraded"] is False
+    for command in (["complete", "adm_short", "hello"], ["tool", "adm_short", "brand.report", "{}"]):
+        done = hauberk(command[0], "--data", str(up.folder), "--json", *command[1:])
+        assert done.returncode == 2
+        assert json.loads(done.stdout)["error"]["fields"][0]["field"] == "admission"
+
+
+def test_a_tool_that_nobody_registered_is_refused_in_words(up: Up) -> None:
+    done = hauberk("tool", "--data", str(up.folder), admission(up, "--user", "tess"), "no.such.tool", "{}", "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["reason"] == "REASON_NOT_PERMITTED"
+    assert found["degraded"] is False
+    assert found["repair"] and found["arguments_json"] == ""
+
+
+async def _register(up: Up) -> None:
+    connection = Connection(up.folder)
+    try:
+        await Administrator(connection).put_tool(TOOL)
+    finally:
+        await connection.close()
+
+
+def test_a_registered_tool_may_be_called_and_a_wrong_call_is_told_why(up: Up) -> None:
+    asyncio.run(_register(up))
+    handle = admission(up, "--user", "tess")
+    right = '{"brand": "acme-chat", "days": 7}'
+    done = hauberk("tool", "--data", str(up.folder), handle, TOOL.tool, right, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert hashlib.sha256(found["arguments_json"].encode()).hexdigest() == found["arguments_sha256"]
+    wrong = hauberk("tool", "--data", str(up.folder), handle, TOOL.tool, '{"brand": "acme-chat", "days": "x"}')
+    assert wrong.returncode == 1
+    assert "denied by tool" in wrong.stdout and "the model is told  /days" in wrong.stdout
+
+
+def test_the_trail_of_all_this_is_intact(up: Up) -> None:
+    done = hauberk("audit", "verify", "--data", str(up.folder), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["intact"] is True and found["verified"] > 5
+
+
 def test_a_folder_in_use_is_said_plainly(up: Up) -> None:
     done = hauberk("up", "--data", str(up.folder), "--port", "0")
     assert done.returncode == 2
@@ -106,6 +191,8 @@ def test_replay_sums_up_and_counts_bad_lines(up: Up, tmp_path: Path) -> None:
     assert found["requests"] == 40 and found["users"] == 8 and found["bad_lines"] == 1
     assert found["outcomes"] == {"ALLOW": 40}
     assert found["entities"] == {"EMAIL_ADDRESS": 40}
+    assert found["completions"] == {"ALLOW": 40} and found["restored_values"] == 80
+    assert found["undecided"] == 0
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
     assert "line 6: is not JSON" in done.stderr
 
@@ -113,12 +200,15 @@ def test_replay_sums_up_and_counts_bad_lines(up: Up, tmp_path: Path) -> None:
 def test_one_user_is_throttled_by_the_rate_limiter(up: Up, tmp_path: Path) -> None:
     file = tmp_path / "messages.jsonl"
     file.write_text("\n".join(json.dumps({"body": f"number {n}"}) for n in range(24)))
-    done = hauberk("replay", "--data", str(up.folder), str(file), "--users", "1", "--field", "body", "--json")
+    done = hauberk(
+        "replay", "--data", str(up.folder), str(file), "--users", "1", "--field", "body", "--no-complete", "--json"
+    )
     found = json.loads(done.stdout)
     # The user of the test before may have sent 5 of the 15 already.
     assert found["outcomes"]["THROTTLE"] >= 9
     assert found["refused_by"][0]["layer"] == "ratelimit"
-    assert found["errors"] == {}
+    assert found["errors"] == {} and found["completions"] == {}
+    assert done.returncode == 0  # a refusal is a decision
 
 
 def test_up_stops_cleanly_and_shows_the_first_key_once(up: Up) -> None:

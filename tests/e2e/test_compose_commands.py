@@ -19,7 +19,7 @@ from tests.support.compose import ROOT, LocalCompose, compose_file
 from tests.support.otlp import receiver
 from tests.support.stores import make_folder, servers
 
-SERVED = {"gateway", "auth", "tenancy", "ratelimit", "redaction"}
+SERVED = {"gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token", "audit"}
 TEXT = "My SSN is 123-45-6789 and credit card is 4532-1234-5678-9010"
 CREATE = ["create-organisation", "acme", "--brand", "acme-chat", "--admin", "ada", "--plan", "pro"]
 WHERE = ["--tls", "/prepared/tls", "--tenancy", "tenancy:7443", "--auth", "auth:7443"]
@@ -68,7 +68,9 @@ async def test_every_service_starts_as_the_file_says_and_admits() -> None:
             assert answer.outcome == common.OUTCOME_ALLOW
             assert answer.messages[0].text == "My SSN is <US_SSN> and credit card is <CREDIT_CARD>"
             assert {name: process.returncode for name, process in running.items()} == dict.fromkeys(SERVED, 0)
-            assert {span.service for span in collector.spans if span.trace_id == answer.trace_id} == SERVED
+            # No context was handed on, and the audit event travels by itself.
+            traced = {span.service for span in collector.spans if span.trace_id == answer.trace_id}
+            assert traced == SERVED - {"context-token", "audit"}
             assert b"123-45-6789" not in collector.raw
             _each_has_only_its_own(local)
     finally:
@@ -99,7 +101,8 @@ def test_every_process_of_ours_is_confined() -> None:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert service["volumes"] == [f"{name}:/prepared:ro"], "its own keys and certificate, read-only"
+        volumes = [f"{name}:/prepared:ro", f"{name}-spool:/spool"]
+        assert service["volumes"] == volumes, "its own keys and certificate, read-only, and its own events"
         assert service["build"]["args"] == {"SERVICE": name}
         assert (ROOT / "requirements" / f"{name}.lock").exists()
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
@@ -115,8 +118,21 @@ def test_only_the_gateway_and_the_traces_are_published_and_on_loopback() -> None
 
 def test_no_store_is_reachable_from_where_it_is_not_needed() -> None:
     networks = {name: set(service["networks"]) for name, service in services().items()}
-    assert {name for name, on in networks.items() if "database" in on} == {"postgres", "prepare", "auth", "tenancy"}
-    assert {name for name, on in networks.items() if "cache" in on} == {"redis", "auth", "ratelimit", "redaction"}
+    assert {name for name, on in networks.items() if "database" in on} == {
+        "postgres",
+        "prepare",
+        "auth",
+        "tenancy",
+        "guardrail",
+        "audit",
+    }
+    assert {name for name, on in networks.items() if "cache" in on} == {
+        "redis",
+        "auth",
+        "ratelimit",
+        "redaction",
+        "context-token",
+    }
     assert all(compose_file()["networks"][name] == {"internal": True} for name in ("mesh", "database", "cache"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from cli.demo.answers import CARD, RESTORED, SSN
+from cli.demo.handoff import forge as forge_context
+from cli.demo.scenario import Report
 from cli.demo.scenarios import PERSONAL, SANITISED, SCENARIOS, forge
+from cli.demo.trail import INJECTION
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +41,7 @@ def test_what_the_model_would_see_is_shown(demo: subprocess.CompletedProcess[str
 def test_one_trace_is_shown_with_every_service(demo: subprocess.CompletedProcess[str]) -> None:
     trace = demo.stdout.partition("The trace of scenario 1")[2]
     for part in (
+        "guardrail: InspectInput",
         "gateway: Admit",
         "auth: Authenticate",
         "tenancy: Authorize",
@@ -44,6 +50,49 @@ def test_one_trace_is_shown_with_every_service(demo: subprocess.CompletedProcess
     ):
         assert part in trace
     assert "━" in trace
+
+
+def test_the_whole_demo_is_short(demo: subprocess.CompletedProcess[str]) -> None:
+    took = float(demo.stdout.partition("scenarios went as expected, in ")[2].partition(" s.")[0])
+    assert took < 40
+
+
+def test_an_injection_an_answer_a_hand_over_a_tool_call_and_the_trail_are_shown(
+    demo: subprocess.CompletedProcess[str],
+) -> None:
+    for part in (
+        INJECTION[:40],
+        "DENY INJECTION by guardrail, as expected",
+        RESTORED,
+        "the other workload sees: nothing, as expected",
+        "DENY CREDENTIAL_NOT_ACCEPTED by auth, as expected",
+        "DENY NOT_PERMITTED by tool, as expected",
+        "the model is told",
+        "what is wrong, and where: altered",
+    ):
+        assert part in demo.stdout, part
+
+
+def test_the_exfiltrating_answer_leaves_with_nothing_filled_in(demo: subprocess.CompletedProcess[str]) -> None:
+    part = demo.stdout.partition("An answer that would carry data away")[2].partition("Context handed to")[0]
+    assert "elsewhere.example" in part
+    assert SSN not in part.replace("<US_SSN>", "") and CARD not in part
+
+
+def test_an_outcome_that_differs_is_shown_and_fails() -> None:
+    report = Report()
+    assert not report.holds
+    report.expect("outcome", "ALLOW", "ALLOW")
+    assert report.holds
+    report.expect("the user sees", "a", "b")
+    assert not report.holds
+
+
+def test_a_forged_context_token_keeps_the_form_and_the_signature() -> None:
+    token = "e30." + base64.urlsafe_b64encode(b'{"sub":"mira","exp":1}').decode().rstrip("=") + ".c2ln"
+    forged = forge_context(token)
+    assert forged.count(".") == 2 and forged != token
+    assert forged.endswith(".c2ln")
 
 
 def test_nothing_is_left_behind(demo: subprocess.CompletedProcess[str]) -> None:

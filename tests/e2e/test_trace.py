@@ -15,7 +15,7 @@ from tests.support.otlp import Received, Receiver, receiver
 from tests.support.stores import make_folder
 
 TEXT = "My SSN is 123-45-6789 and credit card is 4532-1234-5678-9010, write to bob.traced@example.com"
-SERVICES = {"gateway", "auth", "tenancy", "ratelimit", "redaction"}
+SERVICES = {"gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -48,7 +48,9 @@ async def test_a_refusal_is_one_trace_with_a_span_of_each_service_it_used(traced
     spans = await spans_of(traced, otlp, answer.trace_id)
 
     assert answer.outcome != decision.OUTCOME_ALLOW
-    assert {span.service for span in spans} == SERVICES - {"redaction"}
+    assert {span.service for span in spans} == SERVICES - {"guardrail", "redaction"}
+    decided = {span.name: span.attributes.get("hauberk.outcome") for span in spans}
+    assert decided["hauberk.ratelimit.v1.RateLimitService/Decide"] == "DENY"
     known = {span.span_id for span in spans}
     assert [span.name for span in spans if span.parent_id not in known] == ["hauberk.gateway.v1.GatewayService/Admit"]
 
@@ -87,4 +89,5 @@ async def test_an_admitted_request_has_a_span_of_every_service(otlp: Receiver) -
         "hauberk.tenancy.v1.TenancyService",
         "hauberk.ratelimit.v1.RateLimitService",
         "hauberk.redaction.v1.RedactionService",
+        "hauberk.guardrail.v1.GuardrailService",
     }

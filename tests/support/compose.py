@@ -65,6 +65,7 @@ class LocalCompose:
         for name, port in self.ports.items():
             text = re.sub(rf"(?<![\w.-]){name}:7443\b", f"127.0.0.1:{port}", text)
         folder = self.base / "prepared" if volume == "prepare" else self.base / "bundles" / volume
+        text = re.sub(r"^/spool\b", str(self.base / "spool" / volume), text)
         text = re.sub(r"^/bundles\b", str(self.base / "bundles"), text)
         return re.sub(r"^/prepared\b", str(folder), text)
 
@@ -100,6 +101,7 @@ class LocalCompose:
             text = path.read_text().replace(str(self.base / "prepared"), str(self.base / "bundles" / name))
             text = text.replace("0.0.0.0:7443", f"127.0.0.1:{self.ports[name]}")
             text = text.replace("127.0.0.1:7444", f"127.0.0.1:{self.ops_ports[name]}")
+            text = text.replace("audit_spool: /spool", f"audit_spool: {self.base / 'spool' / name}")
             path.write_text(self._local(text, name))
 
     @asynccontextmanager

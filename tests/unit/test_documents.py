@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hauberk.audit.v1 import audit_service_pb2 as audit_pb
 from hauberk.auth.v1 import auth_service_pb2 as auth_pb
+from hauberk.context_token.v1 import context_token_service_pb2 as context_token_pb
 from hauberk.gateway.v1 import gateway_service_pb2 as gateway_pb
+from hauberk.guardrail.v1 import guardrail_service_pb2 as guardrail_pb
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit_pb
 from hauberk.redaction.v1 import redaction_service_pb2 as redaction_pb
 from hauberk.tenancy.v1 import tenancy_service_pb2 as tenancy_pb
 
 from gateway.servicer import GatewayServicer
+from services.audit.servicer import AuditServicer
 from services.auth.servicer import AuthServicer
+from services.context_token.servicer import ContextTokenServicer
+from services.guardrail.servicer import GuardrailServicer
 from services.ratelimit.servicer import RateLimitServicer
 from services.redaction.servicer import RedactionServicer
 from services.tenancy.servicer import TenancyServicer
@@ -27,6 +33,9 @@ SERVED: tuple[tuple[Any, type[Any]], ...] = (
     (tenancy_pb.DESCRIPTOR.services_by_name["TenancyService"], TenancyServicer),
     (ratelimit_pb.DESCRIPTOR.services_by_name["RateLimitService"], RateLimitServicer),
     (redaction_pb.DESCRIPTOR.services_by_name["RedactionService"], RedactionServicer),
+    (guardrail_pb.DESCRIPTOR.services_by_name["GuardrailService"], GuardrailServicer),
+    (context_token_pb.DESCRIPTOR.services_by_name["ContextTokenService"], ContextTokenServicer),
+    (audit_pb.DESCRIPTOR.services_by_name["AuditService"], AuditServicer),
 )
 
 

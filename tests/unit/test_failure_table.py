@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.stages import STAGES
+from gateway.stages import CHAINS
 from services.ratelimit.adapters.policy_file import load_policy
 from tools import failure_table as table
 
@@ -15,11 +15,14 @@ EMPTY = f"# Title\n\n{table.BEGIN}\n{table.END}\n\nAfter.\n"
 
 def test_every_stage_and_limit_stands_with_its_policy() -> None:
     document = load_policy(table.POLICY)
-    text = table.tables(STAGES, document)
+    text = table.tables(CHAINS, document)
     lines = text.splitlines()
-    for stage in STAGES:
-        (line,) = [line for line in lines if f"| `{stage.name}` | {stage.service} |" in line]
-        assert f"| {stage.on_failure.value}: " in line
+    for chain, stages in CHAINS.items():
+        own = text.split(f"### Stages of `{chain}`")[1].split("###")[0].splitlines()
+        for stage in stages:
+            (line,) = [line for line in own if f"| `{stage.name}` | {stage.service} |" in line]
+            assert f"| {stage.on_failure.value}: " in line
+            assert any(f"| `{chain}`, `{stage.name}` | {stage.service}." in broken for broken in lines)
     for rule in document.limits:
         (line,) = [line for line in lines if f"| `{rule.id}` |" in line]
         assert f"| {rule.on_store_error.value}: " in line

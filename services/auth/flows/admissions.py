@@ -35,7 +35,15 @@ class Admissions:
         self._clock = clock
 
     async def open(
-        self, caller: Caller, *, holder: str, conversation: str, reservation: str, seconds: float
+        self,
+        caller: Caller,
+        *,
+        holder: str,
+        conversation: str,
+        reservation: str,
+        seconds: float,
+        input_tokens: int = 0,
+        model: str = "",
     ) -> tuple[str, float]:
         """The handle and the end of its life. Raises Unavailable."""
         handle = admissions.handle(secrets.token_bytes(admissions.HANDLE_BYTES))
@@ -57,6 +65,8 @@ class Admissions:
             conversation=conversation,
             reservation=reservation,
             expires_at=expires_at,
+            input_tokens=input_tokens,
+            model=model,
         )
         await self._store.put(admissions.digest(handle), admission, seconds)
         return handle, expires_at

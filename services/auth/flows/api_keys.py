@@ -10,7 +10,7 @@ from services.auth.policy import api_keys, epochs
 from services.auth.policy.api_keys import KeyRecord
 from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Marks
-from services.auth.policy.identity import Verified
+from services.auth.policy.identity import Presented, Verified
 from services.auth.ports import KeyStore, Pepper
 from services.kit.clock import Clock
 
@@ -69,13 +69,13 @@ class ApiKeyVerifier:
         self._prefix = prefix
         self._environment = environment
 
-    async def verify(self, presented: str, brand_of: BrandOf) -> tuple[Verified, Marks] | Cause:
+    async def verify(self, presented: Presented, brand_of: BrandOf) -> tuple[Verified, Marks] | Cause:
         """The key's identity with the epochs it stands on. Every well-formed key that is refused costs one lookup and
         one reading of epochs, whatever the cause."""
-        shape = api_keys.inspect(presented, self._prefix, self._environment)
+        shape = api_keys.inspect(presented.text, self._prefix, self._environment)
         if shape is not Cause.NONE:
             return shape
-        digests = self._pepper.all_digests(presented)
+        digests = self._pepper.all_digests(presented.text)
         record = self._memory.get(digests[0])
         remembered = record is not None
         if not remembered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from services.auth.flows.minting import Minted, Minter
 from services.auth.policy import epochs
 from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Marks
-from services.auth.policy.identity import Circumstances, Membership, Verified, select_brand
+from services.auth.policy.identity import Circumstances, Membership, Presented, Verified, select_brand
 from services.kit.caller import Caller
 from services.kit.logs import logger
 
@@ -31,7 +31,7 @@ class Kind(Enum):
 class Verifier(Protocol):
     """Verifies one kind of credential. Raises Unavailable when it cannot be decided."""
 
-    async def verify(self, presented: str, brand_of: BrandOf) -> tuple[Verified, Marks] | Cause:
+    async def verify(self, presented: Presented, brand_of: BrandOf) -> tuple[Verified, Marks] | Cause:
         """Who it proves, with the epochs read; or why not."""
         ...
 
@@ -50,11 +50,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """The decision; `minted` is there exactly when the cause is NONE."""
+    """The decision; `minted` is there exactly when the cause is NONE; `context` is what a context token carried."""
 
     cause: Cause
     txn: str
     minted: Minted | None = None
+    context: bytes = field(default=b"", repr=False)
 
 
 class Authenticator:
@@ -79,7 +80,7 @@ class Authenticator:
             chosen = select_brand(bound, asked.brand)
             return self._memberships.expected_brand(organisation, subject, chosen or bound)
 
-        found = await verifier.verify(asked.presented, brand_of)
+        found = await verifier.verify(Presented(asked.presented, asked.workload, asked.brand), brand_of)
         if isinstance(found, Cause):
             return _refused(asked, txn, found)
         verified, marks = found
@@ -93,7 +94,8 @@ class Authenticator:
         if current is None:
             return _refused(asked, txn, Cause.EPOCH_OVERTAKEN)
         caller = _caller(verified, membership, current, asked.workload, txn)
-        return Authenticated(Cause.NONE, txn, self._minter.mint(caller, asked.circumstances))
+        minted = self._minter.mint(caller, asked.circumstances)
+        return Authenticated(Cause.NONE, txn, minted, verified.context)
 
     async def _with_brand(self, verified: Verified, brand: str, marks: Marks) -> Marks | None:
         """The marks with that of the brand, which tenancy may just have named; None when it was revoked since."""

@@ -12,7 +12,7 @@ from services.auth.flows.epochs import EpochBook
 from services.auth.policy import epochs, jwt_claims, jwt_shape
 from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Marks
-from services.auth.policy.identity import Verified
+from services.auth.policy.identity import Presented, Verified
 from services.auth.policy.jwt_claims import Asserted
 from services.auth.policy.jwt_shape import Candidate, IssuerRules
 from services.auth.ports import IssuerKeys
@@ -31,15 +31,15 @@ class JwtVerifier:
         self._book = book
         self._clock = clock
 
-    async def verify(self, presented: str, brand_of: BrandOf) -> tuple[Verified, Marks] | Cause:
+    async def verify(self, presented: Presented, brand_of: BrandOf) -> tuple[Verified, Marks] | Cause:
         """The asserted identity with the epochs it stands on; Unavailable while the issuer's keys are not known."""
-        candidate = jwt_shape.inspect(presented, self._rules)
+        candidate = jwt_shape.inspect(presented.text, self._rules)
         if isinstance(candidate, Cause):
             return candidate
         key = await self._keys[candidate.rules.issuer].find(candidate.kid)
         if key is None:
             return Cause.JWT_UNKNOWN_KEY
-        claims = _verify_signature(presented, candidate, key)
+        claims = _verify_signature(presented.text, candidate, key)
         if isinstance(claims, Cause):
             return claims
         asserted = jwt_claims.decide(claims, candidate.rules, self._clock.now())

@@ -36,6 +36,8 @@ class Admission:
     conversation: str
     reservation: str
     expires_at: float
+    input_tokens: int = 0
+    model: str = ""
 
 
 def handle(random: bytes) -> str:

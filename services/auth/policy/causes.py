@@ -36,6 +36,8 @@ class Cause(Enum):
     JWT_LIFETIME = "jwt_lifetime"
     JWT_SUBJECT = "jwt_subject"
     JWT_ORGANISATION = "jwt_organisation"
+    # Context tokens; the precise cause is in the log of the service that redeems them
+    CONTEXT_REFUSED = "context_refused"
     # Any of them
     EPOCH_OVERTAKEN = "epoch_overtaken"
     WRONG_BRAND = "wrong_brand"

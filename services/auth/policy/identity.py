@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.auth.policy.causes import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A credential as it came: the workload that will use its token, and the brand asked for (may be empty)."""
+
+    text: str = field(repr=False)
+    workload: str
+    brand: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A credential that is good by itself; epochs and membership are still to be asked.
 
-    `key_id` and `key_epoch` are set for API keys only; `slack` is how far the issuer's clock may be ahead.
+    `key_id` and `key_epoch` are set for API keys only; `slack` is how far the issuer's clock may be ahead; `context` is
+    what a context token carried.
     """
 
     organisation: str
@@ -25,6 +35,7 @@ class Verified:
     key_id: str = ""
     key_epoch: int = 0
     slack: float = 0.0
+    context: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
+from hauberk.common.v1 import decision_pb2 as common
 from opentelemetry import context as otel_context
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.propagate import extract
+from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -86,6 +87,28 @@ def span(
             raise
 
 
+@contextmanager
+def detached_span(
+    name: str, attributes: Mapping[Attr, Plain], kind: SpanKind = SpanKind.INTERNAL
+) -> Iterator[list[tuple[str, str]]]:
+    """A span around something that is suspended in between; gives the metadata that makes a peer its child."""
+    tracer = _tracer.get()
+    if tracer is _OFF:
+        yield []
+        return
+    active = tracer.start_span(name, kind=kind)
+    put(active, attributes)
+    carrier: dict[str, str] = {}
+    inject(carrier, trace.set_span_in_context(active))
+    try:
+        yield list(carrier.items())
+    except Exception as error:
+        failed(active, error)
+        raise
+    finally:
+        active.end()
+
+
 def failed(active: Span, error: Exception) -> None:
     """Marks a span as failed: reason or class name, never the text."""
     put(active, {Attr.ERROR_TYPE: error.reason if isinstance(error, KitError) else type(error).__name__})
@@ -121,14 +144,17 @@ class Telemetry:
 
     async def _measured(self, call: Call, proceed: Proceed) -> Any:
         started = time.perf_counter()
-        code = "OK"
+        own = trace.get_current_span().get_span_context()
+        call.trace_id = f"{own.trace_id:032x}" if own.is_valid else ""
+        code, answer = "OK", None
         try:
-            return await proceed()
+            answer = await proceed()
+            return answer
         except BaseException as error:
             code = _code(error)
             raise
         finally:
-            put(trace.get_current_span(), _facts(call, code))
+            put(trace.get_current_span(), {**_facts(call, code), **_decision(answer)})
             labels = {Attr.RPC_METHOD.value: call.method.lstrip("/"), Attr.RPC_STATUS.value: code}
             self._duration.record(time.perf_counter() - started, labels)
 
@@ -139,6 +165,20 @@ def _code(error: BaseException) -> str:
     if isinstance(error, NotImplementedError):
         return "UNIMPLEMENTED"
     return "INTERNAL" if isinstance(error, Exception) else "CANCELLED"
+
+
+def _decision(answer: Any) -> dict[Attr, Plain]:
+    """What an answer decided, when it is one that decides: no service can forget to say so."""
+    outcome = getattr(answer, "outcome", None)
+    if not isinstance(outcome, int):
+        return {}
+    facts: dict[Attr, Plain] = {
+        Attr.OUTCOME: common.Outcome.Name(cast(common.Outcome.ValueType, outcome)).removeprefix("OUTCOME_"),
+        Attr.REASON: common.Reason.Name(getattr(answer, "reason", common.REASON_UNSPECIFIED)).removeprefix("REASON_"),
+    }
+    if getattr(answer, "degraded", False):
+        facts[Attr.DEGRADED] = True
+    return facts
 
 
 def _facts(call: Call, code: str) -> dict[Attr, Plain]:

@@ -1,4 +1,4 @@
-"""Sealing of values: keys by organisation and conversation, AES-256-GCM bound to the exact place of a value."""
+"""Sealing of values: keys by organisation, user and conversation, AES-256-GCM bound to the exact place of a value."""
 
 from __future__ import annotations
 
@@ -76,17 +76,21 @@ class Sealer:
 
 def digest_of(scope: Scope) -> str:
     """A name for the conversation in the store; the id itself may say something about a person."""
-    return hashlib.sha256(_parts(scope.organisation, scope.conversation)).hexdigest()[:32]
+    return hashlib.sha256(_parts(*_owner(scope))).hexdigest()[:32]
 
 
 def _derive(secret: bytes, scope: Scope) -> ConversationKeys:
-    info = _LABEL + b"\0" + _parts(scope.organisation, scope.conversation)
+    info = _LABEL + b"\0" + _parts(*_owner(scope))
     material = HKDF(algorithm=SHA256(), length=64, salt=None, info=info).derive(secret)
     return ConversationKeys(AESGCM(material[:32]), material[32:])
 
 
 def _bound_to(scope: Scope, slot: Slot) -> bytes:
-    return _LABEL + b"\0" + _parts(scope.organisation, scope.conversation, slot.entity, str(slot.number))
+    return _LABEL + b"\0" + _parts(*_owner(scope), slot.entity, str(slot.number))
+
+
+def _owner(scope: Scope) -> tuple[str, str, str]:
+    return scope.organisation, scope.subject, scope.conversation
 
 
 def _parts(*parts: str) -> bytes:

@@ -40,6 +40,9 @@ def _local_start(text: str, low: int, at: int) -> int:
     if match is None:
         return at
     start = at - match.end()
+    run = text[start:at]
+    if "//" in run or "?" in run:  # a URL: the address begins after its last separator
+        start += max(run.rfind(separator) for separator in "/?&") + 1
     # "contact=j.chen@..." is a key and its value, "bounce+a=b@..." is one address.
     key = _KEY.match(text, start, at)
     if key is not None:

@@ -39,13 +39,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What to look for, and from what confidence a finding counts."""
+    """What to look for, from what confidence a finding counts, and into links to which hosts a value may go back."""
 
     entities: frozenset[str]
     threshold: float = 0.4
     thresholds: Mapping[str, float] = field(default_factory=dict)
     priority: tuple[str, ...] = ()
     version: str = "0"
+    link_hosts: frozenset[str] = frozenset()
 
     def accepts(self, finding: Finding) -> bool:
         """True when the finding is wanted and sure enough."""

@@ -1,9 +1,9 @@
-"""Placeholders: how they are written, how they are found, and how values are put back in one pass."""
+"""Placeholders: how they are written and how they are found."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.redaction.policy.model import LITERAL, Finding
@@ -60,31 +60,15 @@ def render(text: str, findings: Sequence[Finding], slots: Sequence[Slot]) -> str
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A restored text and how many placeholders were filled and left."""
+    """A restored text, and how many placeholders were filled in, not known, and kept back for where they stand."""
 
     text: str
     restored: int
     unknown: int
+    withheld: int
 
 
-def fill(text: str, values: Mapping[Slot, str], known: Callable[[str], bool]) -> Filled:
-    """Put values back in one pass: what a value brings in is never looked at again."""
-    pieces: list[str] = []
-    done = restored = unknown = 0
-    for slot, start, end in slots_in(text, known):
-        value = values.get(slot)
-        if value is None:
-            unknown += 1
-            continue
-        pieces.append(text[done:start])
-        pieces.append(value)
-        done = end
-        restored += 1
-    pieces.append(text[done:])
-    return Filled("".join(pieces), restored, unknown)
-
-
-def split_complete(text: str) -> tuple[str, str]:
-    """The part that can be restored now, and the end that may be the beginning of a placeholder."""
+def open_start(text: str) -> int:
+    """Where the end of the text that may be the beginning of a placeholder begins; its length when there is none."""
     match = _OPEN_END.search(text, max(0, len(text) - LONGEST))
-    return (text, "") if match is None else (text[: match.start()], text[match.start() :])
+    return len(text) if match is None else match.start()

@@ -9,18 +9,24 @@ from dataclasses import dataclass, replace
 
 from services.redaction.policy.model import LITERAL, MODEL_ENTITIES, OWN_ENTITIES, Rules, RulesError
 from services.redaction.policy.placeholders import is_entity_name
+from services.redaction.policy.targets.hosts import is_host
 
-_KEYS = frozenset({"version", "entities", "threshold", "thresholds", "priority", "additions"})
-_ADDITION_KEYS = frozenset({"organisation", "brand", "entities"})
+_KEYS = frozenset({"version", "entities", "threshold", "thresholds", "priority", "link_hosts", "additions"})
+_ADDITION_KEYS = frozenset({"organisation", "brand", "entities", "link_hosts"})
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Entities looked for beyond the base; an empty brand means every brand of the organisation."""
+    """Entities and link hosts beyond the base; an empty brand means every brand of the organisation."""
 
     organisation: str
     brand: str
     entities: frozenset[str]
+    link_hosts: frozenset[str] = frozenset()
+
+    def meant_for(self, organisation: str, brand: str) -> bool:
+        """True when the addition is in force there."""
+        return self.organisation == organisation and self.brand in ("", brand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +50,14 @@ class RuleBook:
         """Base, additions and what the caller asks for on top: never less than the base."""
         entities = self.base.entities | also
         for addition in self.additions:
-            if addition.organisation == organisation and addition.brand in ("", brand):
+            if addition.meant_for(organisation, brand):
                 entities |= addition.entities
         return self.base if entities == self.base.entities else replace(self.base, entities=entities)
+
+    def link_hosts_for(self, organisation: str, brand: str) -> frozenset[str]:
+        """Hosts into whose links a value may be filled."""
+        own = (addition.link_hosts for addition in self.additions if addition.meant_for(organisation, brand))
+        return self.base.link_hosts.union(*own)
 
     def not_searched(self, rules: Rules) -> tuple[str, ...]:
         """Entities that the rules ask for and nothing here can find."""
@@ -67,6 +78,7 @@ def parse_rules(document: object, extra: frozenset[str] = frozenset()) -> RuleBo
         },
         priority=tuple(_entity(name, findable, "priority") for name in _list(data.get("priority", []), "priority")),
         version=_version(data),
+        link_hosts=_hosts(data.get("link_hosts", []), "link_hosts"),
     )
     additions = tuple(_addition(entry, findable) for entry in _list(data.get("additions", []), "additions"))
     return RuleBook(base, additions, findable)
@@ -83,7 +95,17 @@ def _addition(entry: object, findable: frozenset[str]) -> Addition:
     organisation, brand = fields.get("organisation"), fields.get("brand", "")
     if not isinstance(organisation, str) or not organisation or not isinstance(brand, str):
         raise RulesError("additions: organisation (and brand, if any) must be names")
-    return Addition(organisation, brand, _entities(fields.get("entities"), findable, "additions.entities"))
+    hosts = _hosts(fields.get("link_hosts", []), "additions.link_hosts")
+    if hosts and "entities" not in fields:
+        return Addition(organisation, brand, frozenset(), hosts)
+    return Addition(organisation, brand, _entities(fields.get("entities"), findable, "additions.entities"), hosts)
+
+
+def _hosts(value: object, key: str) -> frozenset[str]:
+    hosts = frozenset(host if isinstance(host, str) else "" for host in _list(value, key))
+    if not all(map(is_host, hosts)):
+        raise RulesError(f"{key}: full host names in small letters are needed, without port or path")
+    return hosts
 
 
 def _entities(value: object, findable: frozenset[str], key: str) -> frozenset[str]:

@@ -27,7 +27,7 @@ def fresh() -> str:
 
 
 def key_of(conversation: str, org: str = "acme") -> str:
-    return f"hk:redaction:{{{org}}}:{digest_of(Scope(org, conversation))}"
+    return f"hk:redaction:{{{org}}}:{digest_of(Scope(org, 'user-1', conversation))}"
 
 
 async def everything(raw: Redis) -> bytes:
@@ -45,7 +45,7 @@ async def test_no_personal_value_is_readable_in_the_store(world: World, raw: Red
     conversation = fresh()
     await world.redact(conversation, "ssn {} card {} mail {} call {}".format(*PERSONAL))
     dump = await everything(raw)
-    assert digest_of(Scope("acme", conversation)).encode() in dump
+    assert digest_of(Scope("acme", "user-1", conversation)).encode() in dump
     assert conversation.encode() not in dump
     for value in PERSONAL:
         plain = value.encode()
@@ -93,7 +93,7 @@ async def test_a_record_moved_or_altered_is_refused(world: World, raw: Redis) ->
 async def test_one_round_trip_for_a_message_none_for_a_clean_one(data_stores: DataStores) -> None:
     store = RedisStore(data_stores.redis_url)
     mapping = RedisMappingStore(store, Sealer([KEK]), seconds=300, number_seconds=3600, most_values=3)
-    scope = Scope("acme", fresh())
+    scope = Scope("acme", "user-1", fresh())
     await mapping.remember(scope, "gateway", [Value("URL", "warm")])
     for values in ([Value("URL", "a")], [Value("URL", "a"), Value("URL", "b")]):
         before = store.round_trips

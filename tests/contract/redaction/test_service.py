@@ -87,6 +87,20 @@ async def test_look_alikes_never_restore_a_value(world: World) -> None:
     assert back.texts[0] == "<US_SSN> is not 219-09-9999"
 
 
+async def test_two_users_one_conversation(world: World) -> None:
+    """Knowing the name of a colleague's conversation gives nothing of theirs."""
+    conversation = fresh()
+    await world.redact(conversation, "a@b.com")
+    request = pb.RestoreRequest(conversation=conversation, texts=["<EMAIL_ADDRESS>"])
+    theirs = await world.stub().Restore(request, metadata=world.token(user="user-2"))
+    assert (theirs.texts[0], theirs.restored, theirs.unknown) == ("<EMAIL_ADDRESS>", 0, 1)
+    ended = await world.stub().EndConversation(
+        pb.EndConversationRequest(conversation=conversation), metadata=world.token(user="user-2")
+    )
+    assert not ended.existed
+    assert (await world.restore(conversation, "<EMAIL_ADDRESS>")).texts[0] == "a@b.com"
+
+
 async def test_two_organisations_one_conversation(world: World) -> None:
     conversation = fresh()
     await world.redact(conversation, "ssn 219-09-9999")

@@ -54,9 +54,11 @@ class World:
         channel: Any = InProcessChannel(self._server, f"spiffe://{self._settings.trust_domain}/{workload}")
         return cast("pb_grpc.RedactionServiceAsyncStub", pb_grpc.RedactionServiceStub(channel))
 
-    def token(self, organisation: str = "acme", workload: str = "gateway", seconds: int = 60) -> list[tuple[str, str]]:
+    def token(
+        self, organisation: str = "acme", workload: str = "gateway", seconds: int = 60, user: str = "user-1"
+    ) -> list[tuple[str, str]]:
         now = int(time.time())
-        caller = Caller(organisation, "user-1", "shop", "txn-1", workload, "mac", now + seconds)
+        caller = Caller(organisation, user, "shop", "txn-1", workload, "mac", now + seconds)
         domain = self._settings.trust_domain
         claims = claims_of(caller, issuer=issuer_of(self._settings), audience=domain, jti="j", issued_at=now)
         signed = jwt.encode(claims, SIGNING, ALGORITHM, headers={"typ": TYP, "kid": "t1"})
@@ -73,6 +75,20 @@ class World:
         request = pb.RestoreRequest(conversation=conversation, texts=texts)
         response: pb.RestoreResponse = await self.stub(by).Restore(request, metadata=self.token(org, by))
         return response
+
+    async def restore_json(self, conversation: str, *texts: str, keep: Sequence[str] = ()) -> pb.RestoreResponse:
+        request = pb.RestoreRequest(conversation=conversation, texts=texts, format=pb.RESTORE_FORMAT_JSON, keep=keep)
+        response: pb.RestoreResponse = await self.stub().Restore(request, metadata=self.token())
+        return response
+
+    async def stream(self, conversation: str, pieces: Sequence[str]) -> list[str]:
+        """The pieces that come back for these pieces."""
+
+        async def chunks() -> AsyncIterator[pb.RestoreStreamRequest]:
+            for place, piece in enumerate(pieces):
+                yield pb.RestoreStreamRequest(conversation="" if place else conversation, chunk=piece)
+
+        return [answer.chunk async for answer in self.stub().RestoreStream(chunks(), metadata=self.token())]
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from services.tenancy.servicer import TenancyServicer
 from services.tenancy.settings import TenancySettings
 from tests.support.stores import DataStores
 
-SCOPES = frozenset({"knowledge.write", "keys.manage", "members.manage", "brands.manage"})
+SCOPES = frozenset({"knowledge.write", "keys.manage", "members.manage", "brands.manage", "tools.manage"})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.commands.chain import METHODS
 from cli.main import COMMANDS, main
+from gateway.stages import CHAINS
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
@@ -36,7 +38,10 @@ def test_the_first_help_names_every_command_and_exit_status(capsys: pytest.Captu
         "prepare",
         "demo",
         "admit",
+        "complete",
+        "tool",
         "replay",
+        "audit",
         "chain",
         "check-config",
         "version",
@@ -52,6 +57,12 @@ def test_the_first_help_names_every_command_and_exit_status(capsys: pytest.Captu
         ("nonsense",),
         ("admit",),
         ("admit", "half \ud800"),
+        ("complete", "adm_x"),
+        ("complete", "adm_x", "half \ud800"),
+        ("tool", "adm_x", "brand.report"),
+        ("chain", "--method", "Nothing"),
+        ("audit", "nothing"),
+        ("audit", "query", "--from", "yesterday"),
         ("admit", "x", "--user", "a", "--key", "b"),
         ("replay",),
         ("replay", "x.jsonl", "--users", "0"),
@@ -88,10 +99,37 @@ def test_chain_as_json_lists_stages_with_their_prerequisites(capsys: pytest.Capt
         assert 0 < stage["share"] <= 1
 
 
+def test_chain_as_json_has_every_chain(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "chain", "--json")
+    found = json.loads(out)
+    assert status == 0
+    assert list(found["chains"]) == list(METHODS) == list(CHAINS)
+    assert found["chains"]["Admit"] == found["stages"]
+    assert [stage["name"] for stage in found["stages"]] == [
+        "address",
+        "auth",
+        "tenancy",
+        "ratelimit",
+        "guardrail",
+        "redaction",
+        "context",
+        "admission",
+    ]
+    assert [stage["name"] for stage in found["chains"]["Complete"]] == ["admission", "output", "restore"]
+
+
+def test_one_chain_can_be_picked(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "chain", "--json", "--method", "AuthorizeToolCall")
+    found = json.loads(out)
+    assert list(found["chains"]) == ["AuthorizeToolCall"]
+    assert found["stages"] == []
+
+
 def test_chain_prints_a_row_per_stage(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "chain")
     assert status == 0
-    assert "redaction" in out and "ratelimit" in out
+    for word in ("Admit", "redaction", "ratelimit", "Complete", "output", "AuthorizeToolCall", "tool"):
+        assert word in out
 
 
 def test_serve_help_lists_the_settings_of_the_service(capsys: pytest.CaptureFixture[str]) -> None:

@@ -171,3 +171,15 @@ def test_admitted_only_when_every_stage_said_allow(outcomes: list[Result | None]
     ran = asyncio.run(run())
     complete = len(ran) == len(stages) and all(r.result.allowed for r in ran)
     assert complete == all(outcome is OK for outcome in outcomes)
+
+
+async def test_the_whole_chain_ends_with_its_budget_whatever_the_shares_say() -> None:
+    async def slow(_: Any) -> Result:
+        await asyncio.sleep(0.08)
+        return OK
+
+    names = ["a", "b", "c"]
+    stages = [stage(name, *names[:i]) for i, name in enumerate(names)]
+    ran = await Pipeline(stages, dict.fromkeys(names, slow)).run(None, 0.12)
+
+    assert [r.result.reason for r in ran] == [decision.REASON_NONE, decision.REASON_DEADLINE_SPENT]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import yaml
 
 from services.redaction.adapters.presidio import PresidioDetector
+from services.redaction.policy.filling import Filler, fill
 from services.redaction.policy.model import Scan
-from services.redaction.policy.placeholders import Slot, render
+from services.redaction.policy.placeholders import Filled, Slot, render
 from services.redaction.policy.rules import RuleBook, parse_rules
 from services.redaction.policy.scan import scan
 
@@ -47,3 +49,8 @@ def redact(text: str) -> tuple[str, dict[Slot, str]]:
             slots[value] = Slot(f.entity, numbers[f.entity])
     own = [slots[(f.entity, text[f.start : f.end])] for f in findings]
     return render(text, findings, own), {slot: text for (_, text), slot in slots.items()}
+
+
+def restore(text: str, values: Mapping[Slot, str], *hosts: str) -> Filled:
+    """A whole Markdown text with its values."""
+    return fill(text, values, Filler(shipped().knows, frozenset(hosts)))

@@ -28,6 +28,15 @@ from tests.unit.redaction.book import shipped
         {"entities": ["US_SSN"], "threshold": True},
         {"entities": ["US_SSN"], "additions": [{"brand": "x", "entities": ["US_SSN"]}]},
         {"entities": ["US_SSN"], "additions": [{"organisation": "x", "entities": ["US_SSN"], "more": 1}]},
+        {"entities": ["US_SSN"], "additions": [{"organisation": "x"}]},
+        {"entities": ["US_SSN"], "link_hosts": "shop.example"},
+        {"entities": ["US_SSN"], "link_hosts": [1]},
+        {"entities": ["US_SSN"], "link_hosts": ["localhost"]},
+        {"entities": ["US_SSN"], "link_hosts": ["*.shop.example"]},
+        {"entities": ["US_SSN"], "link_hosts": ["Shop.example"]},
+        {"entities": ["US_SSN"], "link_hosts": ["shop.example:8080"]},
+        {"entities": ["US_SSN"], "link_hosts": ["https://shop.example"]},
+        {"entities": ["US_SSN"], "additions": [{"organisation": "x", "link_hosts": ["shop.example/a"]}]},
     ],
 )
 def test_wrong_policy_data_is_refused(data: Any) -> None:
@@ -54,6 +63,23 @@ def test_additions_reach_only_their_organisation_and_brand() -> None:
     assert book.rules_for("other", "health").entities == {"US_SSN"}
     assert book.rules_for("acme", "shop").entities == {"US_SSN", "IBAN_CODE"}
     assert book.rules_for("acme", "health").entities == {"US_SSN", "IBAN_CODE", "US_MBI"}
+
+
+def test_link_hosts_reach_only_their_organisation_and_brand() -> None:
+    book = parse_rules(
+        {
+            "entities": ["US_SSN"],
+            "link_hosts": ["all.example"],
+            "additions": [
+                {"organisation": "acme", "link_hosts": ["acme.example"]},
+                {"organisation": "acme", "brand": "health", "entities": ["US_SSN"], "link_hosts": ["h.acme.example"]},
+            ],
+        },
+    )
+    assert book.link_hosts_for("other", "health") == {"all.example"}
+    assert book.link_hosts_for("acme", "shop") == {"all.example", "acme.example"}
+    assert book.link_hosts_for("acme", "health") == {"all.example", "acme.example", "h.acme.example"}
+    assert shipped().link_hosts_for("acme", "shop") == frozenset()
 
 
 def test_the_version_follows_the_data() -> None:

@@ -9,7 +9,7 @@ from services.redaction.adapters.sealing import Sealer, digest_of
 from services.redaction.policy.placeholders import Slot
 from services.redaction.ports import Kept, MappingTampered, Scope
 
-HERE = Scope("acme", "c1")
+HERE = Scope("acme", "ada", "c1")
 SLOT = Slot("US_SSN", 1)
 KEPT = Kept("219-09-9999", "backend/shop")
 
@@ -27,11 +27,12 @@ def test_it_opens_where_it_belongs_also_after_rotation() -> None:
 @pytest.mark.parametrize(
     ("scope", "slot"),
     [
-        (Scope("other", "c1"), SLOT),
-        (Scope("acme", "c2"), SLOT),
+        (Scope("other", "ada", "c1"), SLOT),
+        (Scope("acme", "ada", "c2"), SLOT),
         (HERE, Slot("US_SSN", 2)),
         (HERE, Slot("CREDIT_CARD", 1)),
-        (Scope("acmec", "1"), SLOT),
+        (Scope("acmec", "ada", "1"), SLOT),
+        (Scope("acme", "bob", "c1"), SLOT),
     ],
 )
 def test_a_record_in_another_place_is_refused(scope: Scope, slot: Slot) -> None:
@@ -57,11 +58,11 @@ def test_indexes_tell_equal_values_apart_by_conversation_and_workload() -> None:
     ours = sealer("a")
     indexes = {
         ours.index(HERE, "gateway", "US_SSN", "1"),
-        ours.index(Scope("other", "c1"), "gateway", "US_SSN", "1"),
-        ours.index(Scope("acme", "c2"), "gateway", "US_SSN", "1"),
+        ours.index(Scope("other", "ada", "c1"), "gateway", "US_SSN", "1"),
+        ours.index(Scope("acme", "ada", "c2"), "gateway", "US_SSN", "1"),
         ours.index(HERE, "backend/x", "US_SSN", "1"),
         ours.index(HERE, "gateway", "US_SSN", "2"),
     }
     assert len(indexes) == 5
     assert ours.index(HERE, "gateway", "US_SSN", "1") in indexes
-    assert digest_of(Scope("a", "bc")) != digest_of(Scope("ab", "c"))
+    assert digest_of(Scope("a", "u", "bc")) != digest_of(Scope("ab", "u", "c"))

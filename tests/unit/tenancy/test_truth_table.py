@@ -20,6 +20,10 @@ TABLE = {
     "members.manage": ("admin", "admin", "members.manage"),
     "brands.manage": ("admin", "admin", "brands.manage"),
     "owners.manage": ("owner", "", "members.manage"),
+    "invoices.read": ("", "viewer", ""),
+    "tools.call": ("", "member", ""),
+    "orders.refund": ("", "admin", ""),
+    "tools.manage": ("admin", "", "tools.manage"),
     "chat.delete": ("", "", ""),
     "administering": ("", "", ""),
 }

@@ -266,12 +266,18 @@ class OpenAdmissionRequest(_message.Message):
     HOLDER_FIELD_NUMBER: _builtins.int
     RESERVATION_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation that the admission is for."""
     holder: _builtins.str
     """Workload that may use the admission, e.g. "backend/shop"."""
     reservation: _builtins.str
     """Reservation at the rate limiter; empty when nothing was reserved."""
+    input_tokens: _builtins.int
+    """Input tokens of the admitted messages, as counted at admission: what completion settles at least."""
+    model: _builtins.str
+    """Model that the reservation was priced for; may be empty."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """Life of the admission, 1 s to 1 h; that of the reservation."""
@@ -283,10 +289,12 @@ class OpenAdmissionRequest(_message.Message):
         holder: _builtins.str = ...,
         reservation: _builtins.str = ...,
         ttl: _duration_pb2.Duration | None = ...,
+        input_tokens: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "holder", b"holder", "reservation", b"reservation", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "holder", b"holder", "input_tokens", b"input_tokens", "model", b"model", "reservation", b"reservation", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -359,6 +367,9 @@ class ContinueResponse(_message.Message):
     TXN_FIELD_NUMBER: _builtins.int
     CONVERSATION_FIELD_NUMBER: _builtins.int
     RESERVATION_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -371,9 +382,17 @@ class ContinueResponse(_message.Message):
     """Conversation of the admission."""
     reservation: _builtins.str
     """Reservation at the rate limiter; may be empty."""
+    input_tokens: _builtins.int
+    """Input tokens as counted at admission."""
+    model: _builtins.str
+    """Model that the reservation was priced for; may be empty."""
     @_builtins.property
     def principal(self) -> Global___Principal:
         """The proven caller; only with ALLOW."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """End of the transaction token's life."""
 
     def __init__(
         self,
@@ -385,10 +404,13 @@ class ContinueResponse(_message.Message):
         txn: _builtins.str = ...,
         conversation: _builtins.str = ...,
         reservation: _builtins.str = ...,
+        input_tokens: _builtins.int = ...,
+        model: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "outcome", b"outcome", "principal", b"principal", "reason", b"reason", "reservation", b"reservation", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "expires_at", b"expires_at", "input_tokens", b"input_tokens", "model", b"model", "outcome", b"outcome", "principal", b"principal", "reason", b"reason", "reservation", b"reservation", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -141,6 +141,9 @@ class RedeemResponse(_message.Message):
     EPOCH_ORGANISATION_FIELD_NUMBER: _builtins.int
     EPOCH_BRAND_FIELD_NUMBER: _builtins.int
     TOKEN_ID_FIELD_NUMBER: _builtins.int
+    ISSUED_AT_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_KEY_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -163,9 +166,17 @@ class RedeemResponse(_message.Message):
     """Epoch of the source brand when it was issued."""
     token_id: _builtins.str
     """Id of the token (jti)."""
+    key_id: _builtins.str
+    """API key that its issuer came with; empty for any other credential."""
+    epoch_key: _builtins.int
+    """Epoch of that key when the token was issued."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Scopes of the token, never wider than those of its issuer."""
+
+    @_builtins.property
+    def issued_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was issued."""
 
     def __init__(
         self,
@@ -182,10 +193,13 @@ class RedeemResponse(_message.Message):
         epoch_organisation: _builtins.int = ...,
         epoch_brand: _builtins.int = ...,
         token_id: _builtins.str = ...,
+        issued_at: _timestamp_pb2.Timestamp | None = ...,
+        key_id: _builtins.str = ...,
+        epoch_key: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["issued_at", b"issued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "brand", b"brand", "epoch_brand", b"epoch_brand", "epoch_organisation", b"epoch_organisation", "epoch_user", b"epoch_user", "organisation", b"organisation", "outcome", b"outcome", "reason", b"reason", "scopes", b"scopes", "source_brand", b"source_brand", "subject", b"subject", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "brand", b"brand", "epoch_brand", b"epoch_brand", "epoch_key", b"epoch_key", "epoch_organisation", b"epoch_organisation", "epoch_user", b"epoch_user", "issued_at", b"issued_at", "key_id", b"key_id", "organisation", b"organisation", "outcome", b"outcome", "reason", b"reason", "scopes", b"scopes", "source_brand", b"source_brand", "subject", b"subject", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

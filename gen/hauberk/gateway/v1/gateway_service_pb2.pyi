@@ -99,6 +99,7 @@ class AdmitRequest(_message.Message):
     USER_AGENT_FIELD_NUMBER: _builtins.int
     CHALLENGE_FIELD_NUMBER: _builtins.int
     HANDOFF_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     """Brand asked for; selects among proven memberships. Empty = the credential's own."""
     conversation: _builtins.str
@@ -109,6 +110,8 @@ class AdmitRequest(_message.Message):
     """Address of the end client; empty = none known (machine traffic), then the address stage has nothing to count."""
     user_agent: _builtins.str
     """User agent of the end client."""
+    locale: _builtins.str
+    """Language of the user (BCP 47), for the words of a refusal; empty = English."""
     @_builtins.property
     def credential(self) -> _auth_service_pb2.Credential:
         """What the user presents."""
@@ -142,10 +145,11 @@ class AdmitRequest(_message.Message):
         user_agent: _builtins.str = ...,
         challenge: _auth_service_pb2.ChallengeResponse | None = ...,
         handoff: Global___ContextHandoff | None = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "credential", b"credential", "estimate", b"estimate", "handoff", b"handoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "conversation", b"conversation", "credential", b"credential", "estimate", b"estimate", "handoff", b"handoff", "messages", b"messages", "origin", b"origin", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "conversation", b"conversation", "credential", b"credential", "estimate", b"estimate", "handoff", b"handoff", "locale", b"locale", "messages", b"messages", "origin", b"origin", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -356,6 +360,7 @@ class CompleteRequest(_message.Message):
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     admission: _builtins.str
     """Handle from Admit."""
     text: _builtins.str
@@ -366,6 +371,8 @@ class CompleteRequest(_message.Message):
     """Output tokens that the model reports."""
     model: _builtins.str
     """Model that answered; empty = the one of the estimate."""
+    locale: _builtins.str
+    """Language of the user (BCP 47), for the words of a refusal; empty = English."""
     def __init__(
         self,
         *,
@@ -374,10 +381,11 @@ class CompleteRequest(_message.Message):
         input_tokens: _builtins.int = ...,
         output_tokens: _builtins.int = ...,
         model: _builtins.str = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "input_tokens", b"input_tokens", "locale", b"locale", "model", b"model", "output_tokens", b"output_tokens", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,10 +466,13 @@ class CompleteStreamRequest(_message.Message):
     ADMISSION_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     admission: _builtins.str
     """Handle from Admit; on the first message only."""
     chunk: _builtins.str
     """Next piece of the model's answer."""
+    locale: _builtins.str
+    """Language of the user (BCP 47), for the words of a refusal; empty = English."""
     @_builtins.property
     def usage(self) -> Global___Usage:
         """What the model reports; on the last message, which half-closes."""
@@ -472,10 +483,11 @@ class CompleteStreamRequest(_message.Message):
         admission: _builtins.str = ...,
         chunk: _builtins.str = ...,
         usage: Global___Usage | None = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "chunk", b"chunk", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "chunk", b"chunk", "locale", b"locale", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,22 +560,26 @@ class AuthorizeToolCallRequest(_message.Message):
     ADMISSION_FIELD_NUMBER: _builtins.int
     TOOL_FIELD_NUMBER: _builtins.int
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     admission: _builtins.str
     """Handle from Admit."""
     tool: _builtins.str
     """Name of the tool."""
     arguments_json: _builtins.str
     """Arguments as the model wrote them, JSON text."""
+    locale: _builtins.str
+    """Language of the user (BCP 47), for the words of a refusal; empty = English."""
     def __init__(
         self,
         *,
         admission: _builtins.str = ...,
         tool: _builtins.str = ...,
         arguments_json: _builtins.str = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "arguments_json", b"arguments_json", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "arguments_json", b"arguments_json", "locale", b"locale", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from hauberk.common.v1 import access_pb2 as hauberk_dot_common_dot_v1_dot_access
 from hauberk.common.v1 import decision_pb2 as hauberk_dot_common_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hauberk/guardrail/v1/guardrail_service.proto\x12\x14hauberk.guardrail.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1ehauberk/common/v1/access.proto\x1a hauberk/common/v1/decision.proto\"T\n\x04Part\x12\x33\n\x06source\x18\x01 \x01(\x0e\x32\x19.hauberk.common.v1.SourceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"M\n\x13InspectInputRequest\x12\x36\n\x05parts\x18\x01 \x03(\x0b\x32\x1a.hauberk.guardrail.v1.PartB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x01\"\x8f\x02\n\x14InspectInputResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\x08\x66indings\x18\x03 \x03(\x0b\x32\".hauberk.guardrail.v1.GuardFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x17\n\x06\x63\x61nary\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x0epolicy_version\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08observed\x18\x06 \x01(\x08\"\xab\x01\n\x0cGuardFinding\x12$\n\x04rule\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x18@2\r^[a-z0-9_.]+$\x12#\n\x04view\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x18 2\x0c^[a-z0-9_]+$\x12\x18\n\x04part\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1b\n\x05start\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xad\xe2\x04(\x00\x12\x19\n\x03\x65nd\x18\x05 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xad\xe2\x04(\x00\"t\n\x14InspectOutputRequest\x12\x43\n\x0c\x63onversation\x18\x01 \x01(\tB-\xbaH*r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\"\x9c\x02\n\x15InspectOutputResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12?\n\x08\x66indings\x18\x04 \x03(\x0b\x32\".hauberk.guardrail.v1.GuardFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1c\n\x07removed\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1f\n\x0epolicy_version\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"u\n\x14\x43heckToolCallRequest\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12!\n\x0e\x61rguments_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\x9f\x02\n\x15\x43heckToolCallResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x18\n\x06repair\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12!\n\x0e\x61rguments_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12.\n\x10\x61rguments_sha256\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12-\n\x0f\x64\x65\x66inition_hash\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\"\xb5\x01\n\x04Tool\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12\x1e\n\x0bschema_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x32\n\npermission\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18@2\x15^[a-z]+([._][a-z]+)*$\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"Q\n\x13\x44\x65scribeToolRequest\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\"\x9b\x01\n\x14\x44\x65scribeToolResponse\x12(\n\x04tool\x18\x01 \x01(\x0b\x32\x1a.hauberk.guardrail.v1.Tool\x12-\n\x0f\x64\x65\x66inition_hash\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12*\n\x10\x65gress_arguments\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x80\x02\"\x05r\x03\x18\x80\x02\"B\n\x0ePutToolRequest\x12\x30\n\x04tool\x18\x01 \x01(\x0b\x32\x1a.hauberk.guardrail.v1.ToolB\x06\xbaH\x03\xc8\x01\x01\"3\n\x0fPutToolResponse\x12 \n\x0f\x64\x65\x66inition_hash\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\"a\n\x10ListToolsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12.\n\npage_token\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x02\x32\x10^[A-Za-z0-9_-]*$\"l\n\x11ListToolsResponse\x12\x34\n\x05tools\x18\x01 \x03(\x0b\x32\x1a.hauberk.guardrail.v1.ToolB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12!\n\x0fnext_page_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x32\xc8\x07\n\x10GuardrailService\x12\xa4\x01\n\x0cInspectInput\x12).hauberk.guardrail.v1.InspectInputRequest\x1a*.hauberk.guardrail.v1.InspectInputResponse\"=\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/guardrail:inspectInput:\x01*\x12\xa8\x01\n\rInspectOutput\x12*.hauberk.guardrail.v1.InspectOutputRequest\x1a+.hauberk.guardrail.v1.InspectOutputResponse\">\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02 \"\x1b/v1/guardrail:inspectOutput:\x01*\x12\xa8\x01\n\rCheckToolCall\x12*.hauberk.guardrail.v1.CheckToolCallRequest\x1a+.hauberk.guardrail.v1.CheckToolCallResponse\">\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02 \"\x1b/v1/guardrail:checkToolCall:\x01*\x12\x97\x01\n\x0c\x44\x65scribeTool\x12).hauberk.guardrail.v1.DescribeToolRequest\x1a*.hauberk.guardrail.v1.DescribeToolResponse\"0\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tools/{tool}\x12\x92\x01\n\x07PutTool\x12$.hauberk.guardrail.v1.PutToolRequest\x1a%.hauberk.guardrail.v1.PutToolResponse\":\xda\xe7\x18\"\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x1a\x0ctools.manage\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tools:\x01*\x12\x87\x01\n\tListTools\x12&.hauberk.guardrail.v1.ListToolsRequest\x1a\'.hauberk.guardrail.v1.ListToolsResponse\")\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/toolsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hauberk/guardrail/v1/guardrail_service.proto\x12\x14hauberk.guardrail.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1ehauberk/common/v1/access.proto\x1a hauberk/common/v1/decision.proto\"T\n\x04Part\x12\x33\n\x06source\x18\x01 \x01(\x0e\x32\x19.hauberk.common.v1.SourceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\x95\x01\n\x13InspectInputRequest\x12\x36\n\x05parts\x18\x01 \x03(\x0b\x32\x1a.hauberk.guardrail.v1.PartB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x01\x12\x46\n\x0c\x63onversation\x18\x02 \x01(\tB0\xbaH-r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\xd8\x01\x01\"\x8f\x02\n\x14InspectInputResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\x08\x66indings\x18\x03 \x03(\x0b\x32\".hauberk.guardrail.v1.GuardFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x17\n\x06\x63\x61nary\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x0epolicy_version\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08observed\x18\x06 \x01(\x08\"\xab\x01\n\x0cGuardFinding\x12$\n\x04rule\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x18@2\r^[a-z0-9_.]+$\x12#\n\x04view\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x18 2\x0c^[a-z0-9_]+$\x12\x18\n\x04part\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1b\n\x05start\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xad\xe2\x04(\x00\x12\x19\n\x03\x65nd\x18\x05 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xad\xe2\x04(\x00\"\x91\x01\n\x14InspectOutputRequest\x12\x43\n\x0c\x63onversation\x18\x01 \x01(\tB-\xbaH*r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12\x1b\n\tpreceding\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"\x9c\x02\n\x15InspectOutputResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12?\n\x08\x66indings\x18\x04 \x03(\x0b\x32\".hauberk.guardrail.v1.GuardFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1c\n\x07removed\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1f\n\x0epolicy_version\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"u\n\x14\x43heckToolCallRequest\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12!\n\x0e\x61rguments_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\x9f\x02\n\x15\x43heckToolCallResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x18\n\x06repair\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12!\n\x0e\x61rguments_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12.\n\x10\x61rguments_sha256\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12-\n\x0f\x64\x65\x66inition_hash\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\"\xb5\x01\n\x04Tool\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12\x1e\n\x0bschema_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x32\n\npermission\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18@2\x15^[a-z]+([._][a-z]+)*$\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"Q\n\x13\x44\x65scribeToolRequest\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\"\x9b\x01\n\x14\x44\x65scribeToolResponse\x12(\n\x04tool\x18\x01 \x01(\x0b\x32\x1a.hauberk.guardrail.v1.Tool\x12-\n\x0f\x64\x65\x66inition_hash\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12*\n\x10\x65gress_arguments\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x80\x02\"\x05r\x03\x18\x80\x02\"B\n\x0ePutToolRequest\x12\x30\n\x04tool\x18\x01 \x01(\x0b\x32\x1a.hauberk.guardrail.v1.ToolB\x06\xbaH\x03\xc8\x01\x01\"3\n\x0fPutToolResponse\x12 \n\x0f\x64\x65\x66inition_hash\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\"a\n\x10ListToolsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12.\n\npage_token\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x02\x32\x10^[A-Za-z0-9_-]*$\"l\n\x11ListToolsResponse\x12\x34\n\x05tools\x18\x01 \x03(\x0b\x32\x1a.hauberk.guardrail.v1.ToolB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12!\n\x0fnext_page_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x32\xc8\x07\n\x10GuardrailService\x12\xa4\x01\n\x0cInspectInput\x12).hauberk.guardrail.v1.InspectInputRequest\x1a*.hauberk.guardrail.v1.InspectInputResponse\"=\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/guardrail:inspectInput:\x01*\x12\xa8\x01\n\rInspectOutput\x12*.hauberk.guardrail.v1.InspectOutputRequest\x1a+.hauberk.guardrail.v1.InspectOutputResponse\">\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02 \"\x1b/v1/guardrail:inspectOutput:\x01*\x12\xa8\x01\n\rCheckToolCall\x12*.hauberk.guardrail.v1.CheckToolCallRequest\x1a+.hauberk.guardrail.v1.CheckToolCallResponse\">\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02 \"\x1b/v1/guardrail:checkToolCall:\x01*\x12\x97\x01\n\x0c\x44\x65scribeTool\x12).hauberk.guardrail.v1.DescribeToolRequest\x1a*.hauberk.guardrail.v1.DescribeToolResponse\"0\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tools/{tool}\x12\x92\x01\n\x07PutTool\x12$.hauberk.guardrail.v1.PutToolRequest\x1a%.hauberk.guardrail.v1.PutToolResponse\":\xda\xe7\x18\"\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x1a\x0ctools.manage\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tools:\x01*\x12\x87\x01\n\tListTools\x12&.hauberk.guardrail.v1.ListToolsRequest\x1a\'.hauberk.guardrail.v1.ListToolsResponse\")\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/toolsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PART'].fields_by_name['text']._serialized_options = b'\272H\006r\004\030\200\200\020'
   _globals['_INSPECTINPUTREQUEST'].fields_by_name['parts']._loaded_options = None
   _globals['_INSPECTINPUTREQUEST'].fields_by_name['parts']._serialized_options = b'\272H\010\222\001\005\010\001\020\200\001'
+  _globals['_INSPECTINPUTREQUEST'].fields_by_name['conversation']._loaded_options = None
+  _globals['_INSPECTINPUTREQUEST'].fields_by_name['conversation']._serialized_options = b'\272H-r(\030\200\0012#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\330\001\001'
   _globals['_INSPECTINPUTRESPONSE'].fields_by_name['outcome']._loaded_options = None
   _globals['_INSPECTINPUTRESPONSE'].fields_by_name['outcome']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_INSPECTINPUTRESPONSE'].fields_by_name['reason']._loaded_options = None
@@ -65,6 +67,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSPECTOUTPUTREQUEST'].fields_by_name['conversation']._serialized_options = b'\272H*r(\030\200\0012#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$'
   _globals['_INSPECTOUTPUTREQUEST'].fields_by_name['text']._loaded_options = None
   _globals['_INSPECTOUTPUTREQUEST'].fields_by_name['text']._serialized_options = b'\272H\006r\004\030\200\200@'
+  _globals['_INSPECTOUTPUTREQUEST'].fields_by_name['preceding']._loaded_options = None
+  _globals['_INSPECTOUTPUTREQUEST'].fields_by_name['preceding']._serialized_options = b'\272H\005r\003\030\200 '
   _globals['_INSPECTOUTPUTRESPONSE'].fields_by_name['outcome']._loaded_options = None
   _globals['_INSPECTOUTPUTRESPONSE'].fields_by_name['outcome']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_INSPECTOUTPUTRESPONSE'].fields_by_name['reason']._loaded_options = None
@@ -133,34 +137,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GUARDRAILSERVICE'].methods_by_name['ListTools']._serialized_options = b'\332\347\030\024\010\001\022\007gateway\022\007backend\202\323\344\223\002\013\022\t/v1/tools'
   _globals['_PART']._serialized_start=195
   _globals['_PART']._serialized_end=279
-  _globals['_INSPECTINPUTREQUEST']._serialized_start=281
-  _globals['_INSPECTINPUTREQUEST']._serialized_end=358
-  _globals['_INSPECTINPUTRESPONSE']._serialized_start=361
-  _globals['_INSPECTINPUTRESPONSE']._serialized_end=632
-  _globals['_GUARDFINDING']._serialized_start=635
-  _globals['_GUARDFINDING']._serialized_end=806
-  _globals['_INSPECTOUTPUTREQUEST']._serialized_start=808
-  _globals['_INSPECTOUTPUTREQUEST']._serialized_end=924
-  _globals['_INSPECTOUTPUTRESPONSE']._serialized_start=927
-  _globals['_INSPECTOUTPUTRESPONSE']._serialized_end=1211
-  _globals['_CHECKTOOLCALLREQUEST']._serialized_start=1213
-  _globals['_CHECKTOOLCALLREQUEST']._serialized_end=1330
-  _globals['_CHECKTOOLCALLRESPONSE']._serialized_start=1333
-  _globals['_CHECKTOOLCALLRESPONSE']._serialized_end=1620
-  _globals['_TOOL']._serialized_start=1623
-  _globals['_TOOL']._serialized_end=1804
-  _globals['_DESCRIBETOOLREQUEST']._serialized_start=1806
-  _globals['_DESCRIBETOOLREQUEST']._serialized_end=1887
-  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=1890
-  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=2045
-  _globals['_PUTTOOLREQUEST']._serialized_start=2047
-  _globals['_PUTTOOLREQUEST']._serialized_end=2113
-  _globals['_PUTTOOLRESPONSE']._serialized_start=2115
-  _globals['_PUTTOOLRESPONSE']._serialized_end=2166
-  _globals['_LISTTOOLSREQUEST']._serialized_start=2168
-  _globals['_LISTTOOLSREQUEST']._serialized_end=2265
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=2267
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=2375
-  _globals['_GUARDRAILSERVICE']._serialized_start=2378
-  _globals['_GUARDRAILSERVICE']._serialized_end=3346
+  _globals['_INSPECTINPUTREQUEST']._serialized_start=282
+  _globals['_INSPECTINPUTREQUEST']._serialized_end=431
+  _globals['_INSPECTINPUTRESPONSE']._serialized_start=434
+  _globals['_INSPECTINPUTRESPONSE']._serialized_end=705
+  _globals['_GUARDFINDING']._serialized_start=708
+  _globals['_GUARDFINDING']._serialized_end=879
+  _globals['_INSPECTOUTPUTREQUEST']._serialized_start=882
+  _globals['_INSPECTOUTPUTREQUEST']._serialized_end=1027
+  _globals['_INSPECTOUTPUTRESPONSE']._serialized_start=1030
+  _globals['_INSPECTOUTPUTRESPONSE']._serialized_end=1314
+  _globals['_CHECKTOOLCALLREQUEST']._serialized_start=1316
+  _globals['_CHECKTOOLCALLREQUEST']._serialized_end=1433
+  _globals['_CHECKTOOLCALLRESPONSE']._serialized_start=1436
+  _globals['_CHECKTOOLCALLRESPONSE']._serialized_end=1723
+  _globals['_TOOL']._serialized_start=1726
+  _globals['_TOOL']._serialized_end=1907
+  _globals['_DESCRIBETOOLREQUEST']._serialized_start=1909
+  _globals['_DESCRIBETOOLREQUEST']._serialized_end=1990
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=1993
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=2148
+  _globals['_PUTTOOLREQUEST']._serialized_start=2150
+  _globals['_PUTTOOLREQUEST']._serialized_end=2216
+  _globals['_PUTTOOLRESPONSE']._serialized_start=2218
+  _globals['_PUTTOOLRESPONSE']._serialized_end=2269
+  _globals['_LISTTOOLSREQUEST']._serialized_start=2271
+  _globals['_LISTTOOLSREQUEST']._serialized_end=2368
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=2370
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=2478
+  _globals['_GUARDRAILSERVICE']._serialized_start=2481
+  _globals['_GUARDRAILSERVICE']._serialized_end=3449
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,9 @@ class InspectInputRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTS_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    conversation: _builtins.str
+    """Conversation, for the canary."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
         """The parts in order."""
@@ -60,10 +63,11 @@ class InspectInputRequest(_message.Message):
         self,
         *,
         parts: _abc.Iterable[Global___Part] | None = ...,
+        conversation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "parts", b"parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,19 +163,23 @@ class InspectOutputRequest(_message.Message):
 
     CONVERSATION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    PRECEDING_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation of the answer."""
     text: _builtins.str
-    """The answer."""
+    """The answer, or the next piece of it."""
+    preceding: _builtins.str
+    """End of what was released before this piece: looked at for what spans both, never returned."""
     def __init__(
         self,
         *,
         conversation: _builtins.str = ...,
         text: _builtins.str = ...,
+        preceding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "preceding", b"preceding", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,234 @@
+"""CompleteStream: the answer inspected block by block, restored, and passed on as it comes.
+
+Nothing leaves before its block was inspected; a refusal ends the stream; the reservation is settled however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from hauberk.auth.v1 import auth_service_pb2 as auth
+from hauberk.common.v1 import decision_pb2 as decision
+from hauberk.gateway.v1 import gateway_service_pb2 as pb
+from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
+from hauberk.redaction.v1 import redaction_service_pb2 as redaction
+
+from gateway.answers import Decision, decision_of, note, trace_id, verdicts
+from gateway.blocks import Blocks
+from gateway.clients import Services
+from gateway.complete import go_on
+from gateway.estimate import counted_output
+from gateway.finaliser import Finaliser, Subject
+from gateway.pipeline import ALLOW, Ran, Result, failure
+from gateway.replies import Listener, Replies
+from gateway.settling import Settling
+from gateway.stages import COMPLETE_STAGES
+from services.kit.caller import current_call
+from services.kit.errors import InvalidArgument, KitError
+
+# A transaction token lives 60 s; a longer stream goes on with a fresh one, and so notices a revocation.
+TOKEN_USE = 40.0
+WAITING = 32
+
+_ADMISSION, _OUTPUT, _RESTORE = COMPLETE_STAGES
+
+
+@dataclass
+class _State:
+    """One stream."""
+
+    admission: str
+    holder: str
+    locale: str
+    continued: auth.ContinueResponse = field(default_factory=auth.ContinueResponse)
+    fresh_until: float = 0.0
+    used: ratelimit.Cost = field(default_factory=ratelimit.Cost)
+    counted: ratelimit.Cost = field(default_factory=ratelimit.Cost)
+    ran: dict[str, Ran] = field(default_factory=dict)
+    blocks: Blocks = field(default_factory=Blocks)
+    broken: InvalidArgument | None = None
+
+    def decided(self, stage: str, result: Result, seconds: float) -> bool:
+        """Keeps a stage's latest word and its time in all; True while it allows."""
+        before = self.ran[stage].seconds if stage in self.ran else 0.0
+        self.ran[stage] = Ran(stage, result, before + seconds)
+        return result.allowed
+
+    @property
+    def refused(self) -> bool:
+        """True when the admission itself was not accepted."""
+        ran = self.ran.get("admission")
+        return not self.continued.txn_token and ran is not None and not ran.result.degraded
+
+    def stages(self) -> list[Ran]:
+        """What ran, in the chain's order."""
+        return [self.ran[stage.name] for stage in COMPLETE_STAGES if stage.name in self.ran]
+
+    def made(self) -> Decision:
+        """What it came to."""
+        return decision_of(COMPLETE_STAGES, self.stages())
+
+    def subject(self) -> Subject:
+        """What the audit event is about."""
+        return Subject("gateway.complete_stream", self.continued.txn, self.continued.principal)
+
+
+class CompleteStream:
+    """The streamed way back."""
+
+    def __init__(self, services: Services, settling: Settling, finaliser: Finaliser, replies: Replies) -> None:
+        self._services = services
+        self._settling = settling
+        self._finaliser = finaliser
+        self._replies = replies
+
+    async def run(
+        self, requests: AsyncIterator[pb.CompleteStreamRequest], holder: str
+    ) -> AsyncGenerator[pb.CompleteStreamResponse, None]:
+        """Pieces for the owner, then the result; raises InvalidArgument when the first message has no admission."""
+        first = await anext(requests, None)
+        if first is None or not first.admission:
+            raise InvalidArgument.of("admission", "must be given on the first message")
+        state = _State(first.admission, holder, first.locale)
+        outgoing: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
+        pump = asyncio.create_task(self._pump(state, _after(first, requests), outgoing))
+        settled: ratelimit.CommitResponse | None = None
+        abandoned = False
+        try:
+            while not (pump.done() and outgoing.empty()):
+                piece = await outgoing.get()
+                if piece is not None:
+                    yield pb.CompleteStreamResponse(chunk=piece)
+            await pump
+            await self._finaliser.record(state.subject(), state.made())
+        except BaseException:
+            abandoned = not current_call().recorded
+            raise
+        finally:
+            pump.cancel()
+            await asyncio.gather(pump, return_exceptions=True)  # however it ended, what was used is settled
+            try:
+                settled = await self._settle(state)
+            finally:
+                if abandoned:
+                    self._finaliser.abandoned(state.subject())
+        yield pb.CompleteStreamResponse(result=_result(state, settled, self._replies))
+
+    async def _pump(
+        self, state: _State, requests: AsyncIterator[pb.CompleteStreamRequest], outgoing: asyncio.Queue[str | None]
+    ) -> None:
+        """Reads, inspects, restores. Wakes the reader at its end; a full queue needs no waking."""
+        try:
+            if await self._go_on(state):
+                await self._restored(state, self._inspected(state, requests), outgoing)
+            if state.broken is not None:
+                raise state.broken
+        finally:
+            with contextlib.suppress(asyncio.QueueFull):
+                outgoing.put_nowait(None)
+
+    async def _restored(self, state: _State, blocks: AsyncIterator[str], outgoing: asyncio.Queue[str | None]) -> None:
+        conversation = state.continued.conversation
+
+        async def asked() -> AsyncIterator[redaction.RestoreStreamRequest]:
+            yield redaction.RestoreStreamRequest(conversation=conversation)
+            try:
+                async for block in blocks:
+                    yield redaction.RestoreStreamRequest(chunk=block)
+            except InvalidArgument as error:  # the caller's message, not the peer's stream, is what is wrong
+                state.broken = error
+
+        started = time.perf_counter()
+        result = Result(ALLOW, decision.REASON_NONE)
+        try:
+            async with aclosing(self._services.restore_stream(state.continued.txn_token, asked())) as answers:
+                async for answer in answers:
+                    if answer.chunk:
+                        await outgoing.put(answer.chunk)
+        except (KitError, TimeoutError) as error:
+            result = failure(_RESTORE, error)
+        state.decided("restore", result, time.perf_counter() - started)
+
+    async def _inspected(self, state: _State, requests: AsyncIterator[pb.CompleteStreamRequest]) -> AsyncIterator[str]:
+        async for request in requests:
+            if request.HasField("usage"):
+                usage = request.usage
+                state.used = ratelimit.Cost(
+                    input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, model=usage.model
+                )
+            state.counted.output_tokens += counted_output(request.chunk)
+            for block in state.blocks.add(request.chunk):
+                looked = await self._inspect(state, block)
+                if looked is None:
+                    return
+                yield looked
+        looked = await self._inspect(state, state.blocks.rest())
+        if looked:
+            yield looked
+
+    async def _inspect(self, state: _State, block: str) -> str | None:
+        """The block as it may be shown; None when the stream must end."""
+        if time.monotonic() >= state.fresh_until and not await self._go_on(state):
+            return None
+        started = time.perf_counter()
+        text = ""
+        try:
+            continued = state.continued
+            answer = await self._services.inspect_output(
+                continued.txn_token, continued.conversation, block, state.blocks.preceding
+            )
+            text, result = answer.text, Result(answer.outcome, answer.reason)
+        except (KitError, TimeoutError) as error:
+            result = failure(_OUTPUT, error)
+        state.blocks.released(block)
+        return text if state.decided("output", result, time.perf_counter() - started) else None
+
+    async def _go_on(self, state: _State) -> bool:
+        started = time.perf_counter()
+        try:
+            result, continued = await go_on(self._services, state.admission, state.holder)
+        except (KitError, TimeoutError) as error:
+            result, continued = failure(_ADMISSION, error), state.continued
+        if result.allowed:
+            state.continued, state.fresh_until = continued, time.monotonic() + TOKEN_USE
+        return state.decided("admission", result, time.perf_counter() - started)
+
+    async def _settle(self, state: _State) -> ratelimit.CommitResponse | None:
+        if state.refused:  # it holds nothing
+            return None
+        # A stream that ended in a long silence holds a token that has expired, one that ended at once never had any.
+        fresh = time.monotonic() < state.fresh_until
+        return await self._settling.commit(state, state.used, state.counted, fresh=fresh)
+
+
+async def _after(
+    first: pb.CompleteStreamRequest, rest: AsyncIterator[pb.CompleteStreamRequest]
+) -> AsyncIterator[pb.CompleteStreamRequest]:
+    yield first
+    async for request in rest:
+        yield request
+
+
+def _result(state: _State, settled: ratelimit.CommitResponse | None, replies: Replies) -> pb.CompleteResponse:
+    made = state.made()
+    note(made)
+    result = pb.CompleteResponse(
+        outcome=made.outcome,
+        reason=made.reason,
+        verdicts=verdicts(COMPLETE_STAGES, state.stages()),
+        degraded=made.degraded or bool(state.continued.txn_token and settled is None),
+        txn=state.continued.txn,
+        trace_id=trace_id(),
+    )
+    if settled is not None:
+        result.settlement, result.micro_usd = settled.settlement, settled.micro_usd
+    if not made.allowed:
+        principal = state.continued.principal
+        listener = Listener(principal.organisation, principal.brand, state.locale)
+        result.safe_reply.CopyFrom(replies.reply(made.reason, made.retry_after, listener))
+    return result

@@ -1,0 +1,1 @@
+"""Adapters of tenancy: PostgreSQL, and a short memory in front of it."""

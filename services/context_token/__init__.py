@@ -1,0 +1,1 @@
+"""Context tokens: moves context between the brands of one organisation without exposing it."""

@@ -1,0 +1,1 @@
+"""Keys, Redis and tenancy behind the ports."""

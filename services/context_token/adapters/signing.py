@@ -1,0 +1,70 @@
+"""RS256 over the key port.
+
+Signed on the event loop, on purpose: a signature takes 0.2 ms and the library keeps the interpreter for all of it, so
+two threads sign no more than one does, and the way to a thread and back costs a fifth more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from jwt.algorithms import RSAAlgorithm
+
+from services.context_token.policy.causes import Cause
+from services.context_token.policy.shape import ALGORITHM, TYP, Candidate
+from services.kit.keys import CTX_SIGNING, KeyMissingError, KeyPort, VersionedSecret
+from services.kit.telemetry import span
+
+KID_PREFIX = "ctx-"  # never the name of a key of the other kind of token
+_LEAST_BITS = 2048
+
+
+class KeySigner:
+    """`services.context_token.ports.Signer`; raises KeyMissingError when made without proper keys."""
+
+    def __init__(self, keys: KeyPort) -> None:
+        versions = [(KID_PREFIX + version.kid, _private_key(version)) for version in keys.versions(CTX_SIGNING)]
+        self._kid, self._key = versions[0]
+        self._public = {kid: key.public_key() for kid, key in versions}
+        self._jwks = json.dumps({"keys": [_public(kid, key) for kid, key in versions]})
+        self._jws = jwt.PyJWS(algorithms=[ALGORITHM])
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """With the active version."""
+        with span("context sign"):
+            return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM, headers={"typ": TYP, "kid": self._kid})
+
+    def verify(self, token: str, candidate: Candidate) -> Cause:
+        """The algorithm is ours, whatever the header says."""
+        key = self._public.get(candidate.kid)
+        if key is None:
+            return Cause.UNKNOWN_KEY
+        try:
+            with span("context verify"):
+                self._jws.decode_complete(token, key, algorithms=[ALGORITHM])
+        except (jwt.PyJWTError, ValueError, TypeError):
+            return Cause.SIGNATURE
+        return Cause.NONE
+
+    def jwks(self) -> str:
+        """Made once."""
+        return self._jwks
+
+
+def _private_key(version: VersionedSecret) -> RSAPrivateKey:
+    try:
+        key = load_pem_private_key(version.value, None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, RSAPrivateKey) or key.key_size < _LEAST_BITS:
+        raise KeyMissingError(f"key {CTX_SIGNING}: version {version.kid} is not an RSA private key in PEM, 2048 bits")
+    return key
+
+
+def _public(kid: str, key: RSAPrivateKey) -> dict[str, Any]:
+    return {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", "alg": ALGORITHM}

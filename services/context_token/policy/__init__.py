@@ -1,0 +1,1 @@
+"""What is decided about context tokens, without any I/O."""

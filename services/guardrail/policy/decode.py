@@ -1,0 +1,142 @@
+"""What a text says once the encodings in it are undone, in place: the decoded piece stands where the code stood.
+
+Every pattern is linear, every candidate is tried: no count after which the rest would be skipped.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.guardrail.policy import fold
+
+ROUNDS = 4  # of undoing: two layers, and encodings of several kinds in one text
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{16,}+[ \t]?\r?\n[ \t]*+)*+[A-Za-z0-9+/_-]{12,}+={0,2}")
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:\\x|0x|\\u00)?[0-9A-Fa-f]{2}[ :,]?){8,}+")
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
+_ESCAPE = re.compile(r"\\u\{?([0-9A-Fa-f]{4,6})\}?|\\x([0-9A-Fa-f]{2})")
+_CODES = re.compile(r"(?:(?<![0-9])(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])[ ,;]{1,2}){11,}[0-9]{2,3}")
+_LETTERS = re.compile(r"[A-Za-z \u00c0-\u024f\u0370-\u052f]")
+_NOISE = re.compile(r"[^0-9A-Fa-f]|0x")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A text, and which stretch of the text before each replaced piece of it was."""
+
+    text: str
+    kind: str
+    pieces: tuple[tuple[int, int, int, int], ...]  # start and end here, start and end there
+
+    def back(self, start: int, end: int) -> tuple[int, int]:
+        """Where a stretch lies in the text before; a stretch that touches a decoded piece takes in all of its code."""
+        first, last = start, end
+        for new_start, new_end, old_start, old_end in self.pieces:
+            if start >= new_start:
+                first = old_start if start < new_end else start + old_end - new_end
+            if end > new_start:
+                last = old_end if end <= new_end else end + old_end - new_end
+        return first, max(first, last)
+
+
+def decode_once(text: str) -> Decoded | None:
+    """Undoes one layer of the first encoding that is there and says something; None when there is none."""
+    for kind, likely, pattern, undo in _DECODERS:
+        if likely(text):
+            found = _replace(text, kind, pattern, undo)
+            if found is not None:
+                return found
+    return None
+
+
+def _replace(text: str, kind: str, pattern: re.Pattern[str], undo: Callable[[str], str]) -> Decoded | None:
+    out: list[str] = []
+    pieces: list[tuple[int, int, int, int]] = []
+    done = length = 0
+    for match in pattern.finditer(text):
+        said = undo(match[0])
+        if not said or said == match[0]:
+            continue
+        out += (text[done : match.start()], said)
+        length += match.start() - done
+        pieces.append((length, length + len(said), match.start(), match.end()))
+        length += len(said)
+        done = match.end()
+    if not pieces:
+        return None
+    out.append(text[done:])
+    return Decoded("".join(out), kind, tuple(pieces))
+
+
+def _readable(data: bytes) -> str:
+    """The text behind the bytes when it reads like one, else nothing."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    letters = len(_LETTERS.findall(text))
+    return text if letters > 0.6 * len(text) and all(c.isprintable() or c.isspace() for c in text) else ""
+
+
+def _from_base64(code: str) -> str:
+    bare = "".join(code.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    if bare.isdigit() or len(bare) % 4 == 1:
+        return ""
+    try:
+        return _readable(base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True))
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _from_hex(code: str) -> str:
+    digits = _NOISE.sub("", code.replace("\\u00", ""))
+    try:
+        return _readable(bytes.fromhex(digits)) if len(digits) % 2 == 0 else ""
+    except ValueError:
+        return ""
+
+
+def _from_escape(code: str) -> str:
+    number = int(code.strip("\\ux{}"), 16)
+    return chr(number) if 32 <= number < 0x110000 and not 0xD800 <= number < 0xE000 else ""
+
+
+def _from_codes(code: str) -> str:
+    return _readable(bytes(int(number) for number in re.findall(r"[0-9]+", code) if int(number) < 127))
+
+
+def _from_percent(code: str) -> str:
+    return urllib.parse.unquote(code, errors="replace")
+
+
+def _has(*marks: str) -> Callable[[str], bool]:
+    return lambda text: any(mark in text for mark in marks)
+
+
+def _may_have_hidden(text: str) -> bool:
+    return not text.isascii()
+
+
+def _has_long_word(text: str) -> bool:
+    return max(map(len, text.split()), default=0) >= 12
+
+
+def _any(_: str) -> bool:
+    return True
+
+
+_DECODERS: tuple[tuple[str, Callable[[str], bool], re.Pattern[str], Callable[[str], str]], ...] = (
+    ("tags", _may_have_hidden, re.compile("[\U000e0020-\U000e007e]{2,}"), fold.show_tags),
+    ("percent", _has("%"), _PERCENT, _from_percent),
+    ("html", _has("&"), _ENTITY, html.unescape),
+    ("hex", _any, _HEX, _from_hex),
+    ("escapes", _has("\\u", "\\x"), _ESCAPE, _from_escape),
+    ("codes", _any, _CODES, _from_codes),
+    ("base64", _has_long_word, _BASE64, _from_base64),
+)

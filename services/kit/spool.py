@@ -1,0 +1,205 @@
+"""A durable queue of records in a folder: what `append` returned for is on disk and survives a crash.
+
+Records lie in segment files, each record with its length and checksum. One writer thread writes and syncs whatever has
+come in meanwhile at once (group commit). One reader takes batches and acknowledges them; a segment goes when all of it
+is acknowledged. After a restart what is left is read again from the segment's beginning: delivery is at least once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import fcntl
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.kit.logs import logger
+from services.kit.segments import FRAME_OVERHEAD, Segment, frame, read_frames
+
+LIMIT = 256 * 1024 * 1024
+SEGMENT = 1024 * 1024
+_WRITE_AT_ONCE = 512
+_READ_AT_ONCE = 1024 * 1024
+
+
+class SpoolFullError(Exception):
+    """There is no room: nothing was kept."""
+
+
+class SpoolBusyError(Exception):
+    """Another process holds the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records in order, and where they end."""
+
+    records: list[bytes]
+    segment: Segment
+    end: int
+
+
+class Spool:
+    """`append` from any task, `take` and `acknowledge` from one. Raises OSError when the folder cannot be used."""
+
+    def __init__(self, folder: Path, *, limit: int = LIMIT, segment: int = SEGMENT) -> None:
+        """Takes the folder for this process; raises SpoolBusyError when another has it."""
+        self._folder = folder
+        self._limit, self._segment = limit, segment
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self._lock = _locked(folder)
+        self._segments = deque(Segment.left_in(folder))
+        self._next = max((each.number for each in self._segments), default=0) + 1
+        self._file = -1
+        self._unacknowledged = sum(each.size for each in self._segments)
+        self._queue: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._flusher: asyncio.Task[None] | None = None
+        self._writer = ThreadPoolExecutor(1, "spool")
+        self._closed = False
+        self.arrived = asyncio.Event()
+        self.damaged = 0
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are not acknowledged yet."""
+        return self._unacknowledged
+
+    async def append(self, record: bytes) -> None:
+        """Returns once the record is on disk. Raises SpoolFullError, or OSError when the disk does not take it; then
+        the record may still come out, as after a crash."""
+        framed = frame(record)
+        if self._closed or self._unacknowledged + len(framed) > self._limit:
+            raise SpoolFullError
+        self._unacknowledged += len(framed)
+        done = asyncio.get_running_loop().create_future()
+        self._queue.append((framed, done))
+        if self._flusher is None or self._flusher.done():
+            # A context of its own: it outlives the call that happened to start it.
+            self._flusher = asyncio.get_running_loop().create_task(self._flush(), context=contextvars.Context())
+        await done
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _WRITE_AT_ONCE))]
+            data = b"".join(framed for framed, _ in taken)
+            failed: OSError | None = None
+            try:
+                await loop.run_in_executor(self._writer, self._write, data)
+            except OSError as error:
+                failed = error
+                self._unacknowledged -= len(data)
+            for _, done in taken:
+                if done.done():  # its waiter was cancelled
+                    continue
+                if failed is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(failed)
+            self.arrived.set()
+
+    def _write(self, data: bytes) -> None:
+        """In the writer thread. After a failure the segment is left as it was and a new one begun: what a failed sync
+        has really written nobody can tell."""
+        try:
+            if self._file < 0 or self._segments[-1].size >= self._segment:
+                self._begin_segment()
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            os.fdatasync(self._file)
+        except OSError:
+            self._end_segment()
+            raise
+        self._segments[-1].size += len(data)
+
+    def _begin_segment(self) -> None:
+        self._end_segment()
+        segment = Segment(self._folder, self._next)
+        self._next += 1
+        self._file = os.open(segment.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._segments.append(segment)
+        _sync_folder(self._folder)
+
+    def _end_segment(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+            self._segments[-1].sealed = True
+
+    def take(self, records: int) -> Batch | None:
+        """The next records that are not acknowledged; None when there are none. May run in a thread."""
+        while self._segments:
+            segment = self._segments[0]
+            sealed = segment.sealed  # before its size is read: a sealed one grows no more
+            data = segment.read(_READ_AT_ONCE)
+            found = read_frames(data, records)
+            if found.records:
+                return Batch(found.records, segment, segment.offset + found.end)
+            if not sealed:
+                return None
+            self._leave(segment, data, torn=found.torn)
+        return None
+
+    def acknowledge(self, batch: Batch) -> None:
+        """These records need not be kept any more."""
+        self._unacknowledged -= batch.end - batch.segment.offset
+        batch.segment.offset = batch.end
+
+    def _leave(self, segment: Segment, rest: bytes, *, torn: bool) -> None:
+        """A segment with nothing more to read goes; one that is damaged before its end is set aside, not deleted."""
+        self._segments.popleft()
+        self._unacknowledged -= segment.size - segment.offset
+        if not rest or torn:
+            segment.path.unlink(missing_ok=True)
+            return
+        self.damaged += 1
+        segment.path.replace(segment.path.with_suffix(".damaged"))
+        logger().error("spool.segment_damaged", segment=segment.number)
+
+    def set_aside(self, record: bytes) -> None:
+        """Keeps a record that nobody will ever take where a person can look at it."""
+        handle = os.open(self._folder / "refused", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(handle, frame(record))
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+
+    async def close(self) -> None:
+        """Writes what was handed in and lets the folder go; nothing can be appended afterwards."""
+        self._closed = True
+        if self._flusher is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._flusher
+        self._writer.shutdown()
+        self._end_segment()
+        while self._segments and self._segments[0].offset >= self._segments[0].size:
+            self._segments.popleft().path.unlink(missing_ok=True)
+        os.close(self._lock)
+
+
+def _locked(folder: Path) -> int:
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise SpoolBusyError from None
+    return handle
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+__all__ = ["FRAME_OVERHEAD", "LIMIT", "SEGMENT", "Batch", "Spool", "SpoolBusyError", "SpoolFullError"]

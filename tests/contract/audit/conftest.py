@@ -1,0 +1,16 @@
+"""One audit service for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.contract.audit.house import House, opened
+from tests.support.stores import DataStores
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def house(data_stores: DataStores) -> AsyncIterator[House]:
+    async with opened(data_stores) as made:
+        yield made
