@@ -101,7 +101,7 @@ class Stack(Connection):
             tracing = Tracing(options.spans, options.trace_ratio)
             if options.spans is None:
                 tracing = Tracing.to(options.otlp_endpoint, options.trace_ratio)
-            exits.callback(tracing.close)
+            exits.push_async_callback(asyncio.to_thread, tracing.close)  # waits for the collector
             settings = assembly.settings_for(stores, options)
             parts = await assembly.assemble(exits, settings, stores.layout, tracing)
             server = Server(_front(settings), parts.apps, stores.layout.certificate("hauberk"))

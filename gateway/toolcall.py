@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 import grpc
@@ -80,4 +81,8 @@ class AuthorizeToolCall:
 
     async def _check(self, call: ToolCall) -> Result:
         call.checked = await self._services.check_tool_call(call.continued.txn_token, call.tool, call.arguments_json)
+        if call.checked.outcome == decision.OUTCOME_ALLOW:
+            given = hashlib.sha256(call.checked.arguments_json.encode()).hexdigest()
+            if call.checked.arguments_json != call.arguments_json or given != call.checked.arguments_sha256:
+                raise Unavailable("guardrail")  # what was checked must be what may be executed
         return Result(call.checked.outcome, call.checked.reason)

@@ -65,6 +65,12 @@ def _check_policy(service: str, settings: Any) -> None:
 
         load_engine(settings.tenancy_policies)
     elif service == "gateway":
-        from gateway import stages
+        from gateway import replies, stages
 
-        stages.check_chain(stages.STAGES, [stage.name for stage in stages.STAGES])
+        for chain in stages.CHAINS.values():
+            stages.check_chain(chain, [stage.name for stage in chain])
+        replies.load(settings.gateway_policy)
+    elif service == "guardrail":
+        from services.guardrail.bootstrap import load_rules as load_guardrail_rules
+
+        load_guardrail_rules(settings)

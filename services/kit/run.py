@@ -55,7 +55,7 @@ async def serve(settings: S, build: Build[S]) -> None:
             connect_trail(trail, app, settings, wiring)
         logs.setup(app.name, settings.log_level)
         tracing = Tracing.to(settings.otlp_endpoint, settings.trace_ratio)
-        stack.callback(tracing.close)
+        stack.push_async_callback(asyncio.to_thread, tracing.close)
         keys = PeerKeys(
             lambda: fetch_jwks(own_channel(app, settings) if app.name == "auth" else wiring.channel("auth"))
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.blocks import AT_LEAST, CONTEXT, HARD, Blocks
+from gateway.blocks import AT_LEAST, CONTEXT, HARD, KEY, Blocks
 
-TEXT = st.text(alphabet="abc .\n<>_é漢", max_size=4000)
+TEXT = st.text(alphabet="abc .\n<>_é漢 0123", max_size=4000)
 
 
 @given(TEXT, st.lists(st.integers(1, 300), min_size=1, max_size=50))
@@ -56,3 +56,32 @@ def test_the_end_of_what_was_released_is_remembered() -> None:
     blocks.released("b" * 10)
 
     assert blocks.preceding == "a" * (CONTEXT - 10) + "b" * 10
+
+
+def test_a_number_in_groups_is_not_cut() -> None:
+    filler = "x" * (AT_LEAST + 40) + " "
+    blocks = Blocks()
+    out = [
+        block
+        for piece in (filler, "card 4532 ", "0151 ", "1283 ", "0366", " " + "y" * 600)
+        for block in blocks.add(piece)
+    ]
+
+    assert any("4532 0151 1283 0366" in block for block in [*out, blocks.rest()])
+
+
+def test_a_private_key_is_one_block() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(["A" * 64] * 25) + "\n-----END PRIVATE KEY-----\n"
+    text = "Here it is. " * 20 + key + "And more words follow here. " * 20
+    blocks = Blocks()
+    out = [block for at in range(0, len(text), 7) for block in blocks.add(text[at : at + 7])] + [blocks.rest()]
+
+    assert "".join(out) == text
+    assert any(key.rstrip() in block for block in out)
+
+
+def test_a_key_that_never_ends_is_not_waited_for_for_ever() -> None:
+    blocks = Blocks()
+    blocks.add("-----BEGIN PRIVATE KEY-----\n" + "A\n" * 20_000)
+
+    assert len(blocks.rest()) < KEY
