@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from services.auth.policy.causes import Cause
+from services.kit.jws import MAX_LENGTH, parts
 
-MAX_LENGTH = 8192
 MAX_DEPTH_MARKS = 256  # brackets in a payload; far more than any claim set has
-_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 _KID = re.compile(r"[A-Za-z0-9._~=+/:-]{1,128}")
 # Headers by which a token would bring its own key, or change how it must be read.
 _FORBIDDEN = frozenset({"jku", "x5u", "jwk", "x5c", "crit", "b64", "zip", "enc"})
@@ -53,12 +49,10 @@ def inspect(token: str, issuers: Mapping[str, IssuerRules]) -> Candidate | Cause
     """The issuer, algorithm and key that the token must be verified with, or why it need not be."""
     if len(token) > MAX_LENGTH:
         return Cause.JWT_OVERSIZE
-    match = _COMPACT.fullmatch(token)
-    if match is None:
+    found = parts(token, MAX_DEPTH_MARKS)
+    if found is None:
         return Cause.JWT_MALFORMED
-    header, payload = _object(match[1]), _object(match[2])
-    if header is None or payload is None or _decode(match[3]) is None:
-        return Cause.JWT_MALFORMED
+    header, payload = found
     rules = issuers.get(payload["iss"]) if isinstance(payload.get("iss"), str) else None
     if rules is None:
         return Cause.JWT_ISSUER
@@ -82,34 +76,3 @@ def _judge_header(header: Mapping[str, Any], rules: IssuerRules) -> Candidate | 
 
 def _type(text: str) -> str:
     return text.lower().removeprefix("application/")
-
-
-def _object(segment: str) -> dict[str, Any] | None:
-    data = _decode(segment)
-    if data is None or data.count(b"[") + data.count(b"{") > MAX_DEPTH_MARKS:
-        return None
-    try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _decode(segment: str) -> bytes | None:
-    """Canonical base64url only: spare bits in the last character would give one token several spellings."""
-    try:
-        data = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    except (binascii.Error, ValueError):
-        return None
-    return data if base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii") == segment else None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _no_constant(_: str) -> Any:
-    raise ValueError("NaN and Infinity are not JSON")
