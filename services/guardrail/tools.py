@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.guardrail.policy import arguments, pages
+from services.guardrail.policy import arguments
 from services.guardrail.policy.arguments import Named
 from services.guardrail.policy.definition import Definition, DefinitionError, compiled, define
 from services.guardrail.ports import Answer, Permissions, Question, ToolStore
+from services.kit import pages
 from services.kit.caller import Caller
 from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NoReturn
 
+from services.kit import pages
 from services.kit.caller import Caller
 from services.kit.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from services.tenancy.policy import (
@@ -20,7 +21,6 @@ from services.tenancy.policy import (
     Standing,
     authorize,
     leaves_no_owner,
-    pages,
     touches_owner,
 )
 from services.tenancy.ports import FactsReader, Review, TenancyStore

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.kit import pages
 from services.tenancy.policy import (
     Brand,
     Cause,
@@ -15,7 +16,6 @@ from services.tenancy.policy import (
     deny,
     leaves_no_owner,
     locate,
-    pages,
     resolve,
     touches_owner,
 )
