@@ -34,6 +34,8 @@ from services.kit.errors import InvalidArgument, KitError
 # A transaction token lives 60 s; a longer stream goes on with a fresh one, and so notices a revocation.
 TOKEN_USE = 40.0
 WAITING = 32
+# Seconds for which what a refused client still sends is read and thrown away.
+DRAIN = 2.0
 
 _ADMISSION, _OUTPUT, _RESTORE = COMPLETE_STAGES
 
@@ -118,6 +120,11 @@ class CompleteStream:
                 if abandoned:
                     self._finaliser.abandoned(state.subject())
         yield pb.CompleteStreamResponse(result=_result(state, settled, self._replies))
+        # A client that is still sending when the call ends is told INTERNAL by its own library instead of the result.
+        with contextlib.suppress(TimeoutError, KitError):
+            async with asyncio.timeout(DRAIN):
+                async for _ in requests:
+                    pass
 
     async def _pump(
         self, state: _State, requests: AsyncIterator[pb.CompleteStreamRequest], outgoing: asyncio.Queue[str | None]
