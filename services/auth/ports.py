@@ -146,6 +146,8 @@ class Handover:
     scopes: frozenset[str]
     epochs: Epochs
     key_id: str
+    session_id: str
+    origin_token_id: str
     token_id: str
     issued_at: float
     context: bytes = field(repr=False)

@@ -15,9 +15,9 @@ from services.auth.flows.admissions import Admissions
 from services.auth.flows.authenticate import Asked, Authenticator, Kind
 from services.auth.flows.key_management import Issued, KeyManagement, Wanted
 from services.auth.flows.revocation import Revocation
-from services.auth.policy import epochs
 from services.auth.policy.identity import Circumstances
 from services.auth.ports import Signer
+from services.kit import epochs
 from services.kit.caller import current_caller, current_workload
 from services.kit.errors import InvalidArgument
 from services.kit.telemetry import Attr, span

@@ -14,11 +14,11 @@ from services.context_token.policy.model import Grant, audience, brand_of, claim
 from services.context_token.ports import BodyStore, Permissions, Place, Sealed, Sealer, Signer
 from services.kit.caller import Caller
 from services.kit.clock import Clock
+from services.kit.epochs import grounds_of
 from services.kit.errors import NotFound
 from services.kit.logs import logger
 
 _ALPHABET = string.digits + string.ascii_letters
-_KEY_PREFIX = "key_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Exchange:
     def _grant(self, asked: Asked, now: float) -> Grant:
         caller, terms = asked.caller, self._terms
         issued_at, expires_at = rules.life(now, asked.seconds, terms.most_seconds)
-        by_key = caller.credential_id.startswith(_KEY_PREFIX)
+        grounds = grounds_of(caller)
         return Grant(
             issuer=terms.issuer,
             audience=audience(asked.target_brand, caller.organisation, terms.trust_domain),
@@ -167,7 +167,9 @@ class Exchange:
             digest="",
             epochs=caller.epochs,
             single_use=asked.single_use,
-            key_id=caller.credential_id if by_key else "",
+            key_id=grounds.key_id,
+            session_id=grounds.session_id,
+            origin_token_id=grounds.token_id,
         )
 
 

@@ -70,6 +70,10 @@ class ContextTokenServicer(rpc.ContextTokenServiceServicer):
             issued_at=Timestamp(seconds=grant.issued_at),
             key_id=grant.key_id,
             epoch_key=grant.epochs.key,
+            session_id=grant.session_id,
+            epoch_session=grant.epochs.session,
+            origin_token_id=grant.origin_token_id,
+            epoch_token=grant.epochs.token,
         )
 
     async def Revoke(self, request: pb.RevokeRequest, context: Any) -> pb.RevokeResponse:

@@ -38,6 +38,32 @@ class Epochs:
     organisation: int = 0
     brand: int = 0
     key: int = 0
+    session: int = 0
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """How the user proved to be the user: the issuer's assurance class, RFC 8176 methods, when (unix s; 0 = unsaid).
+
+    Facts for policies that demand a step-up; only what a credential's issuer asserted, so empty for API keys.
+    """
+
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    auth_time: int = 0
+
+
+UNSAID = Authentication()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimit:
+    """A limit of an API key's own: at most `amount` of a unit (`requests`, `tokens`, `micro_usd`) in `seconds`."""
+
+    unit: str
+    amount: int
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +79,15 @@ class Caller:
     expires_at: int
     credential_id: str = ""
     session_id: str = ""
+    token_id: str = ""
     scopes: frozenset[str] = frozenset()
     epochs: Epochs = Epochs()
     plan: str = ""
     zone: str = "UTC"
     account_created: int = 0
     actor: str = ""
+    authentication: Authentication = UNSAID
+    limits: tuple[KeyLimit, ...] = ()
 
 
 def current_call() -> Call:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import jwt
 
-from services.kit.caller import Caller, Epochs
+from services.kit.caller import UNSAID, Authentication, Caller, Epochs, KeyLimit
 from services.kit.clock import Clock
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.jws import MAX_LENGTH, parts
@@ -39,24 +39,37 @@ def claims_of(caller: Caller, *, issuer: str, audience: str, jti: str, issued_at
         "brand": caller.brand,
         "cid": caller.credential_id,
         "sid": caller.session_id,
-        "ep": {
-            "u": caller.epochs.user,
-            "o": caller.epochs.organisation,
-            "b": caller.epochs.brand,
-            "k": caller.epochs.key,
-        },
+        "ep": epoch_claims(caller.epochs),
         "org_mac": caller.org_mac,
         "tctx": {"plan": caller.plan, "zone": caller.zone, "since": caller.account_created},
     }
     if caller.actor:
         claims["act"] = {"sub": caller.actor}
+    if caller.token_id:
+        claims["oti"] = caller.token_id
+    if caller.authentication != UNSAID:
+        proof = caller.authentication
+        claims |= {"acr": proof.acr, "amr": list(proof.amr), "auth_time": proof.auth_time}
+    if caller.limits:
+        claims["lim"] = [[limit.unit, limit.amount, limit.seconds] for limit in caller.limits]
     return claims
+
+
+def epoch_claims(epochs: Epochs) -> dict[str, int]:
+    """The claim `ep`; what never rose is left out of all but the first four, which readers of old tokens expect."""
+    found = {"u": epochs.user, "o": epochs.organisation, "b": epochs.brand, "k": epochs.key}
+    return found | {name: value for name, value in (("s", epochs.session), ("t", epochs.token)) if value}
+
+
+def epochs_of(claim: Mapping[str, Any]) -> Epochs:
+    """The claim `ep` read; an epoch that is not named never rose. Raises TypeError or ValueError."""
+    return Epochs(*(int(claim.get(name, 0)) for name in "uobkst"))
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:
     """The caller that verified claims speak of; raises Unauthenticated when their shape is not ours."""
     try:
-        epochs, facts = claims.get("ep", {}), claims.get("tctx", {})
+        facts = claims.get("tctx", {})
         return Caller(
             organisation=_text(claims["tenant"]),
             subject=_text(claims["sub"]),
@@ -68,11 +81,18 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
             credential_id=str(claims.get("cid", "")),
             session_id=str(claims.get("sid", "")),
             scopes=frozenset(str(claims["scope"]).split()),
-            epochs=Epochs(*(int(epochs.get(key, 0)) for key in "uobk")),
+            token_id=str(claims.get("oti", "")),
+            epochs=epochs_of(claims.get("ep", {})),
             plan=str(facts.get("plan", "")),
             zone=str(facts.get("zone", "UTC")),
             account_created=int(facts.get("since", 0)),
             actor=str(claims.get("act", {}).get("sub", "")),
+            authentication=Authentication(
+                str(claims.get("acr", "")),
+                tuple(str(method) for method in claims.get("amr", ())),
+                int(claims.get("auth_time", 0)),
+            ),
+            limits=tuple(KeyLimit(str(unit), int(amount), int(span)) for unit, amount, span in claims.get("lim", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Unauthenticated from None

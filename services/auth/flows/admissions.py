@@ -13,6 +13,7 @@ from services.auth.policy.causes import Cause
 from services.auth.ports import AdmissionStore
 from services.kit.caller import Caller
 from services.kit.clock import Clock
+from services.kit.epochs import grounds_of
 from services.kit.logs import logger
 
 
@@ -55,6 +56,7 @@ class Admissions:
             brand=caller.brand,
             credential_id=caller.credential_id,
             session_id=caller.session_id,
+            token_id=caller.token_id,
             scopes=tuple(sorted(caller.scopes)),
             epochs=caller.epochs,
             txn=caller.txn,
@@ -62,6 +64,8 @@ class Admissions:
             zone=caller.zone,
             account_created=caller.account_created,
             actor=caller.actor,
+            authentication=caller.authentication,
+            limits=caller.limits,
             conversation=conversation,
             reservation=reservation,
             expires_at=expires_at,
@@ -77,12 +81,12 @@ class Admissions:
         cause = admissions.decide_holder(admission, presented_by, self._clock.now())
         if admission is None or cause is not Cause.NONE:
             return _refused(cause, presented_by)
-        key_id = admissions.epoch_key(admission.credential_id)
-        names = epochs.names(admission.subject, admission.brand, key_id)
-        marks = await self._book.read(admission.organisation, names)
-        if epochs.snapshot(marks, admission.subject, admission.brand, key_id) != admission.epochs:
+        caller = _caller(admission)
+        grounds = grounds_of(caller)
+        marks = await self._book.read(admission.organisation, grounds.names())
+        if epochs.snapshot(marks, grounds) != admission.epochs:
             return _refused(Cause.EPOCH_OVERTAKEN, presented_by)
-        return Continued(Cause.NONE, self._minter.mint(_caller(admission)), admission)
+        return Continued(Cause.NONE, self._minter.mint(caller), admission)
 
 
 def _caller(admission: Admission) -> Caller:
@@ -96,12 +100,15 @@ def _caller(admission: Admission) -> Caller:
         expires_at=0,
         credential_id=admission.credential_id,
         session_id=admission.session_id,
+        token_id=admission.token_id,
         scopes=frozenset(admission.scopes),
         epochs=admission.epochs,
         plan=admission.plan,
         zone=admission.zone,
         account_created=admission.account_created,
         actor=admission.actor,
+        authentication=admission.authentication,
+        limits=admission.limits,
     )
 
 

@@ -12,7 +12,9 @@ from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Marks
 from services.auth.policy.identity import Presented, Verified
 from services.auth.ports import KeyStore, Pepper
+from services.kit import epochs as naming
 from services.kit.clock import Clock
+from services.kit.epochs import Grounds
 
 REMEMBERED = 10_000
 # Asked about in place of a key that does not exist, so that its refusal costs what every other refusal costs.
@@ -82,7 +84,7 @@ class ApiKeyVerifier:
             record = await self._store.by_digest(digests)
         about = record or NOBODY
         brand = brand_of(about.organisation, about.subject, about.brand)
-        marks = await self._book.read(about.organisation, epochs.names(about.subject, brand, about.key_id))
+        marks = await self._book.read(about.organisation, Grounds(about.subject, brand, about.key_id).names())
         if remembered and self._judge(record, marks) is not Cause.NONE:  # a refusal never rests on memory
             self._memory.drop(digests[0])
             record, remembered = await self._store.by_digest(digests), False
@@ -97,7 +99,7 @@ class ApiKeyVerifier:
         cause = api_keys.decide(record, self._clock.now())
         if record is None or cause is not Cause.NONE:
             return cause
-        if marks[epochs.key(record.key_id)].epoch != record.epoch or epochs.overtaken(record.created_at, marks):
+        if marks[naming.key(record.key_id)].epoch != record.epoch or epochs.overtaken(record.created_at, marks):
             return Cause.EPOCH_OVERTAKEN
         return Cause.NONE
 

@@ -15,7 +15,9 @@ from services.auth.policy import epochs
 from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Marks
 from services.auth.policy.identity import Circumstances, Membership, Presented, Verified, select_brand
+from services.kit import epochs as naming
 from services.kit.caller import Caller
+from services.kit.epochs import Grounds
 from services.kit.logs import logger
 
 
@@ -99,7 +101,7 @@ class Authenticator:
 
     async def _with_brand(self, verified: Verified, brand: str, marks: Marks) -> Marks | None:
         """The marks with that of the brand, which tenancy may just have named; None when it was revoked since."""
-        name = epochs.brand(brand)
+        name = naming.brand(brand)
         if name in marks:
             return marks
         more = await self._book.read(verified.organisation, [name])
@@ -107,6 +109,7 @@ class Authenticator:
 
 
 def _caller(verified: Verified, membership: Membership, marks: Marks, workload: str, txn: str) -> Caller:
+    grounds = Grounds(verified.subject, membership.brand, verified.key_id, verified.session_id, verified.token_id)
     return Caller(
         organisation=verified.organisation,
         subject=verified.subject,
@@ -117,10 +120,14 @@ def _caller(verified: Verified, membership: Membership, marks: Marks, workload: 
         expires_at=0,
         credential_id=verified.credential_id,
         scopes=verified.scopes,
-        epochs=epochs.snapshot(marks, verified.subject, membership.brand, verified.key_id),
+        session_id=verified.session_id,
+        token_id=verified.token_id,
+        epochs=epochs.snapshot(marks, grounds),
         plan=membership.plan,
         zone=membership.zone,
         account_created=membership.account_created,
+        authentication=verified.authentication,
+        limits=verified.limits,
     )
 
 

@@ -9,6 +9,8 @@ from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Marks
 from services.auth.policy.identity import Presented, Verified
 from services.auth.ports import ContextTokens, Handover
+from services.kit import epochs as naming
+from services.kit.epochs import Grounds
 
 PREFIX = "ctx_"
 
@@ -26,10 +28,11 @@ class ContextTokenVerifier:
         found = await self._tokens.redeem(presented)
         if found is None:
             return Cause.CONTEXT_REFUSED
-        target = epochs.brand(found.brand)
-        names = [*epochs.names(found.subject, found.source_brand, found.key_id), target]
+        target = naming.brand(found.brand)
+        grounds = Grounds(found.subject, found.source_brand, found.key_id, found.session_id, found.origin_token_id)
+        names = [*grounds.names(), target]
         marks = await self._book.read(found.organisation, names)
-        if epochs.snapshot(marks, found.subject, found.source_brand, found.key_id) != found.epochs:
+        if epochs.snapshot(marks, grounds) != found.epochs:
             return Cause.EPOCH_OVERTAKEN
         if epochs.overtaken(found.issued_at, {target: marks[target]}):
             return Cause.EPOCH_OVERTAKEN

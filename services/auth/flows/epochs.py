@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from services.auth.flows.minting import Minter
 from services.auth.policy import epochs
-from services.auth.policy.admissions import epoch_key
 from services.auth.policy.epochs import Mark
 from services.auth.ports import EpochLedger, EpochMirror
 from services.kit.caller import Caller
+from services.kit.epochs import grounds_of
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.logs import logger
 
@@ -64,8 +64,7 @@ class EpochBook:
 
         A token lives for a minute; nobody may use that minute to make a new credential.
         """
-        key_id = epoch_key(caller.credential_id)
-        names = epochs.names(caller.subject, caller.brand, key_id)
-        marks = await self.read(caller.organisation, names)
-        if epochs.snapshot(marks, caller.subject, caller.brand, key_id) != caller.epochs:
+        grounds = grounds_of(caller)
+        marks = await self.read(caller.organisation, grounds.names())
+        if epochs.snapshot(marks, grounds) != caller.epochs:
             raise Unauthenticated

@@ -17,6 +17,7 @@ from services.auth.policy.jwt_claims import Asserted
 from services.auth.policy.jwt_shape import Candidate, IssuerRules
 from services.auth.ports import IssuerKeys
 from services.kit.clock import Clock
+from services.kit.epochs import Grounds
 from services.kit.telemetry import span
 
 Issuer = tuple[IssuerRules, IssuerKeys]
@@ -49,7 +50,7 @@ class JwtVerifier:
 
     async def _still_good(self, asserted: Asserted, brand_of: BrandOf) -> tuple[Verified, Marks] | Cause:
         brand = brand_of(asserted.organisation, asserted.subject, "")
-        marks = await self._book.read(asserted.organisation, epochs.names(asserted.subject, brand, ""))
+        marks = await self._book.read(asserted.organisation, Grounds(asserted.subject, brand).names())
         if epochs.overtaken(asserted.issued_at, marks, asserted.slack):
             return Cause.EPOCH_OVERTAKEN
         verified = Verified(

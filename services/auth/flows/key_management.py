@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.memberships import Memberships
 from services.auth.flows.minting import Minter
-from services.auth.policy import api_keys, epochs, scopes
+from services.auth.policy import api_keys, scopes
 from services.auth.policy.api_keys import KeyRecord
 from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Mark
 from services.auth.ports import KeyStore, NewKey, Pepper
+from services.kit import epochs as naming
 from services.kit.caller import Caller
 from services.kit.clock import Clock
 from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
@@ -120,7 +121,7 @@ class KeyManagement:
             record = await self._store.revoke(caller, key_id)
             return record, None if record is None else Mark(record.epoch, record.revoked_at or 0.0)
 
-        found = await self._book.change(caller.organisation, epochs.key(key_id), commit)
+        found = await self._book.change(caller.organisation, naming.key(key_id), commit)
         if found is None:
             raise NotFound("API key")
         logger().info("auth.key_revoked", organisation=caller.organisation, key_id=key_id)
@@ -139,7 +140,7 @@ class KeyManagement:
             return record, None if record is None else Mark(old.epoch + 1, ends_at)
 
         if cut:
-            replaced = await self._book.change(caller.organisation, epochs.key(old.key_id), commit)
+            replaced = await self._book.change(caller.organisation, naming.key(old.key_id), commit)
         else:
             replaced, _ = await commit()
         if replaced is None:

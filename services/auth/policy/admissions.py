@@ -10,7 +10,7 @@ import re
 from dataclasses import asdict, dataclass
 
 from services.auth.policy.causes import Cause
-from services.kit.caller import Epochs
+from services.kit.caller import Authentication, Epochs, KeyLimit
 
 HANDLE_BYTES = 32
 _HANDLE = re.compile(r"adm_[A-Za-z0-9_-]{43}")
@@ -26,6 +26,7 @@ class Admission:
     brand: str
     credential_id: str
     session_id: str
+    token_id: str
     scopes: tuple[str, ...]
     epochs: Epochs
     txn: str
@@ -33,6 +34,8 @@ class Admission:
     zone: str
     account_created: int
     actor: str
+    authentication: Authentication
+    limits: tuple[KeyLimit, ...]
     conversation: str
     reservation: str
     expires_at: float
@@ -57,11 +60,6 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def epoch_key(credential_id: str) -> str:
-    """The API key whose epoch counts; a token's credential has none."""
-    return credential_id if credential_id.startswith("key_") else ""
-
-
 def decide_holder(admission: Admission | None, presented_by: str, now: float) -> Cause:
     """Whether this workload may go on with this admission now."""
     if admission is None:
@@ -84,6 +82,9 @@ def from_bytes(data: bytes) -> Admission | None:
         fields = json.loads(data)
         fields["epochs"] = Epochs(**fields["epochs"])
         fields["scopes"] = tuple(fields["scopes"])
+        proof = fields["authentication"]
+        fields["authentication"] = Authentication(proof["acr"], tuple(proof["amr"]), proof["auth_time"])
+        fields["limits"] = tuple(KeyLimit(**limit) for limit in fields["limits"])
         return Admission(**fields)
     except (ValueError, TypeError, KeyError):
         return None

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.kit.caller import Epochs
-
-ORGANISATION = "o"
+from services.kit.epochs import Grounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,50 +18,22 @@ class Mark:
 
 
 Marks = Mapping[str, Mark]
-
-
-def user(subject: str) -> str:
-    """Name of a user's epoch."""
-    return f"u:{subject}"
-
-
-def brand(name: str) -> str:
-    """Name of a brand's epoch."""
-    return f"b:{name}"
-
-
-def key(key_id: str) -> str:
-    """Name of a key's epoch."""
-    return f"k:{key_id}"
-
-
-def names(subject: str, brand_name: str, key_id: str) -> list[str]:
-    """The epochs that a caller stands on; an empty part is left out."""
-    found = [ORGANISATION, user(subject)]
-    if brand_name:
-        found.append(brand(brand_name))
-    if key_id:
-        found.append(key(key_id))
-    return found
+_ONCE = ("s:", "t:")
 
 
 def overtaken(issued_at: float, marks: Marks, slack: float = 0.0) -> bool:
     """Whether anything was revoked at or after the moment of issue.
 
-    The issuer's clock may run ahead of ours by `slack`. The key's own epoch is compared as a number instead.
+    The issuer's clock may run ahead of ours by `slack`. The key's own epoch is compared as a number instead; a session
+    and an issuer's single token are never good again once revoked.
     """
     return any(
-        mark.epoch > 0 and issued_at <= mark.raised_at + slack
+        mark.epoch > 0 and (name.startswith(_ONCE) or issued_at <= mark.raised_at + slack)
         for name, mark in marks.items()
         if not name.startswith("k:")
     )
 
 
-def snapshot(marks: Marks, subject: str, brand_name: str, key_id: str) -> Epochs:
+def snapshot(marks: Marks, grounds: Grounds) -> Epochs:
     """The numbers that a token carries. A name that was not read is an error, never zero."""
-    return Epochs(
-        user=marks[user(subject)].epoch,
-        organisation=marks[ORGANISATION].epoch,
-        brand=marks[brand(brand_name)].epoch if brand_name else 0,
-        key=marks[key(key_id)].epoch if key_id else 0,
-    )
+    return grounds.snapshot({name: mark.epoch for name, mark in marks.items()})

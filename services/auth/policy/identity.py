@@ -7,6 +7,7 @@ import ipaddress
 from dataclasses import dataclass, field
 
 from services.auth.policy.causes import Cause
+from services.kit.caller import UNSAID, Authentication, KeyLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Presented:
 class Verified:
     """A credential that is good by itself; epochs and membership are still to be asked.
 
-    `key_id` and `key_epoch` are set for API keys only; `slack` is how far the issuer's clock may be ahead; `context` is
-    what a context token carried.
+    `key_id` and `limits` are set for API keys only, `session_id` for sessions, `token_id` and `authentication` for
+    what an issuer said; `slack` is how far its clock may be ahead; `context` is what a context token carried.
     """
 
     organisation: str
@@ -33,7 +34,10 @@ class Verified:
     scopes: frozenset[str]
     issued_at: float
     key_id: str = ""
-    key_epoch: int = 0
+    session_id: str = ""
+    token_id: str = ""
+    authentication: Authentication = UNSAID
+    limits: tuple[KeyLimit, ...] = ()
     slack: float = 0.0
     context: bytes = field(default=b"", repr=False)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.kit.caller import Epochs
+from services.kit.txn_token import epoch_claims
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,62}")
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -16,6 +17,8 @@ _HANDLE = re.compile(r"[A-Za-z0-9_-]{43}")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SCOPES = re.compile(r"(?:[a-z._]{1,64}(?: [a-z._]{1,64}){0,63})?")
 _KEY = re.compile(r"(?:key_[0-9A-Za-z]{16,32})?")
+_SESSION = re.compile(r"(?:ses_[0-9A-Za-z]{16,32})?")
+_ORIGIN = re.compile(r"(?:[0-9A-Za-z]{22})?")
 _AUDIENCE = re.compile(r"[a-z0-9:/.-]{1,512}")
 _SHORT = re.compile(r"[\x21-\x7e]{1,128}")
 _LATEST = 10**11
@@ -42,6 +45,8 @@ class Grant:
     epochs: Epochs
     single_use: bool
     key_id: str = ""
+    session_id: str = ""
+    origin_token_id: str = ""
 
 
 def audience(brand: str, organisation: str, trust_domain: str) -> str:
@@ -58,7 +63,6 @@ def brand_of(grant: Grant, trust_domain: str) -> str:
 
 def claims_of(grant: Grant) -> dict[str, Any]:
     """What is signed."""
-    epochs = grant.epochs
     return {
         "iss": grant.issuer,
         "aud": grant.audience,
@@ -74,9 +78,11 @@ def claims_of(grant: Grant) -> dict[str, Any]:
         "req_wl": grant.workload,
         "ctx": grant.handle,
         "ctx_h": grant.digest,
-        "ep": {"u": epochs.user, "o": epochs.organisation, "b": epochs.brand, "k": epochs.key},
+        "ep": epoch_claims(grant.epochs),
         "su": grant.single_use,
         "cid": grant.key_id,
+        **({"sid": grant.session_id} if grant.session_id else {}),
+        **({"oti": grant.origin_token_id} if grant.origin_token_id else {}),
     }
 
 
@@ -100,9 +106,11 @@ def grant_of(claims: Mapping[str, Any]) -> Grant | None:
             handle=_text(claims["ctx"], _HANDLE),
             digest=_text(claims["ctx_h"], _HASH),
             # An epoch that is not named never rose.
-            epochs=Epochs(*(_number(epochs.get(name, 0)) for name in "uobk")),
+            epochs=Epochs(*(_number(epochs.get(name, 0)) for name in "uobkst")),
             single_use=_flag(claims["su"]),
             key_id=_text(claims.get("cid", ""), _KEY),
+            session_id=_text(claims.get("sid", ""), _SESSION),
+            origin_token_id=_text(claims.get("oti", ""), _ORIGIN),
         )
     except (KeyError, ValueError, AttributeError):
         return None

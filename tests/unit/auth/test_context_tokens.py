@@ -48,6 +48,8 @@ class ContextDesk(Desk):
             source_brand=BRAND,
             scopes=frozenset({"chat", "settle", "restore.all"}),
             epochs=Epochs(),
+            session_id="",
+            origin_token_id="",
             key_id="",
             token_id="0" * 22,
             issued_at=self.clock.now() - 5,

@@ -144,6 +144,10 @@ class RedeemResponse(_message.Message):
     ISSUED_AT_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
     EPOCH_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_SESSION_FIELD_NUMBER: _builtins.int
+    ORIGIN_TOKEN_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_TOKEN_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -170,6 +174,14 @@ class RedeemResponse(_message.Message):
     """API key that its issuer came with; empty for any other credential."""
     epoch_key: _builtins.int
     """Epoch of that key when the token was issued."""
+    session_id: _builtins.str
+    """Session that its issuer came with; empty for any other credential."""
+    epoch_session: _builtins.int
+    """Epoch of that session when the token was issued."""
+    origin_token_id: _builtins.str
+    """Id of the issuer's token that its issuer came with; empty for any other credential."""
+    epoch_token: _builtins.int
+    """Epoch of that token when this one was issued."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Scopes of the token, never wider than those of its issuer."""
@@ -196,10 +208,14 @@ class RedeemResponse(_message.Message):
         issued_at: _timestamp_pb2.Timestamp | None = ...,
         key_id: _builtins.str = ...,
         epoch_key: _builtins.int = ...,
+        session_id: _builtins.str = ...,
+        epoch_session: _builtins.int = ...,
+        origin_token_id: _builtins.str = ...,
+        epoch_token: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["issued_at", b"issued_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "brand", b"brand", "epoch_brand", b"epoch_brand", "epoch_key", b"epoch_key", "epoch_organisation", b"epoch_organisation", "epoch_user", b"epoch_user", "issued_at", b"issued_at", "key_id", b"key_id", "organisation", b"organisation", "outcome", b"outcome", "reason", b"reason", "scopes", b"scopes", "source_brand", b"source_brand", "subject", b"subject", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "brand", b"brand", "epoch_brand", b"epoch_brand", "epoch_key", b"epoch_key", "epoch_organisation", b"epoch_organisation", "epoch_session", b"epoch_session", "epoch_token", b"epoch_token", "epoch_user", b"epoch_user", "issued_at", b"issued_at", "key_id", b"key_id", "organisation", b"organisation", "origin_token_id", b"origin_token_id", "outcome", b"outcome", "reason", b"reason", "scopes", b"scopes", "session_id", b"session_id", "source_brand", b"source_brand", "subject", b"subject", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
