@@ -25,7 +25,7 @@ from services.auth.flows.memberships import Memberships
 from services.auth.flows.minting import Minter
 from services.auth.flows.revocation import Revocation
 from services.auth.policy.jwt_shape import IssuerRules
-from services.auth.servicer import AuthServicer
+from services.auth.servicer import AuthServicer, Flows
 from services.auth.settings import AuthSettings
 from services.kit.keys import ADMISSION
 from services.kit.postgres import Database
@@ -63,14 +63,16 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
         Kind.CONTEXT_TOKEN: ContextTokenVerifier(PeerContextTokens(lambda: wiring.channel("context-token")), book),
     }
     shape = Shape(settings.api_key_prefix, settings.key_environment)
-    servicer = AuthServicer(
+    flows = Flows(
         Authenticator(verifiers, book, memberships, minter),
         Admissions(RedisAdmissionStore(redis, wiring.keys.versions(ADMISSION)), book, minter, clock),
         KeyManagement(store, book, memberships, minter, pepper, clock, shape),
         Revocation(book),
         signer,
     )
-    mount = Mount(servicer, rpc.add_AuthServiceServicer_to_server, pb.DESCRIPTOR.services_by_name["AuthService"])
+    mount = Mount(
+        AuthServicer(flows), rpc.add_AuthServiceServicer_to_server, pb.DESCRIPTOR.services_by_name["AuthService"]
+    )
     return App("auth", [mount], [keys.keep_fresh for _, keys in issuers])
 
 

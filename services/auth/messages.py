@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from hauberk.auth.v1 import auth_service_pb2 as pb
 from hauberk.common.v1 import decision_pb2
@@ -83,3 +84,8 @@ def cursor_of(token: str) -> tuple[float, str] | None:
     if match is None:
         raise InvalidArgument.of("page_token", "a token from the page before")
     return int(match[1]) / 1e6, match[2]
+
+
+def seconds(duration: Duration) -> float:
+    """A duration in seconds."""
+    return duration.seconds + duration.nanos / 1e9

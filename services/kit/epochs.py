@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from services.kit.caller import Caller, Epochs
 
@@ -83,3 +84,14 @@ def session(session_id: str) -> str:
 def token(token_id: str) -> str:
     """Name of the epoch of one token of an issuer."""
     return f"t:{token_id}"
+
+
+def epoch_claims(epochs: Epochs) -> dict[str, int]:
+    """The claim `ep`; what never rose is left out of all but the first four, which readers of old tokens expect."""
+    found = {"u": epochs.user, "o": epochs.organisation, "b": epochs.brand, "k": epochs.key}
+    return found | {name: value for name, value in (("s", epochs.session), ("t", epochs.token)) if value}
+
+
+def epochs_of(claim: Mapping[str, Any]) -> Epochs:
+    """The claim `ep` read; an epoch that is not named never rose. Raises TypeError or ValueError."""
+    return Epochs(*(int(claim.get(name, 0)) for name in "uobkst"))

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import jwt
 
-from services.kit.caller import UNSAID, Authentication, Caller, Epochs, KeyLimit
+from services.kit.caller import UNSAID, Authentication, Caller, KeyLimit
 from services.kit.clock import Clock
+from services.kit.epochs import epoch_claims, epochs_of
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.jws import MAX_LENGTH, parts
 
@@ -53,17 +54,6 @@ def claims_of(caller: Caller, *, issuer: str, audience: str, jti: str, issued_at
     if caller.limits:
         claims["lim"] = [[limit.unit, limit.amount, limit.seconds] for limit in caller.limits]
     return claims
-
-
-def epoch_claims(epochs: Epochs) -> dict[str, int]:
-    """The claim `ep`; what never rose is left out of all but the first four, which readers of old tokens expect."""
-    found = {"u": epochs.user, "o": epochs.organisation, "b": epochs.brand, "k": epochs.key}
-    return found | {name: value for name, value in (("s", epochs.session), ("t", epochs.token)) if value}
-
-
-def epochs_of(claim: Mapping[str, Any]) -> Epochs:
-    """The claim `ep` read; an epoch that is not named never rose. Raises TypeError or ValueError."""
-    return Epochs(*(int(claim.get(name, 0)) for name in "uobkst"))
 
 
 def caller_of(claims: Mapping[str, Any]) -> Caller:

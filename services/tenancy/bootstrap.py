@@ -16,7 +16,7 @@ from services.tenancy.adapters.lifecycle import PostgresLifecycle
 from services.tenancy.adapters.postgres import PostgresStore
 from services.tenancy.directory import Directory
 from services.tenancy.policy import Engine, PolicyInvalidError
-from services.tenancy.servicer import TenancyServicer
+from services.tenancy.servicer import Core, TenancyServicer
 from services.tenancy.settings import TenancySettings
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TenancyService"]
@@ -34,15 +34,15 @@ async def build(settings: TenancySettings, wiring: Wiring) -> App:
     store = PostgresStore(database)
     remembered = CachedFacts(store, settings.tenancy_cache_seconds)
     zones = frozenset(zoneinfo.available_timezones() | {"UTC"})
-    servicer = TenancyServicer(
+    core = Core(
         engine,
         remembered,
         store,
         PostgresLifecycle(database),
         Directory(store, remembered, engine, zones),
-        settings.tenancy_plans,
+        frozenset(settings.tenancy_plans),
     )
-    return App("tenancy", [Mount(servicer, add_TenancyServiceServicer_to_server, DESCRIPTOR)])
+    return App("tenancy", [Mount(TenancyServicer(core), add_TenancyServiceServicer_to_server, DESCRIPTOR)])
 
 
 def load_engine(folder: Path) -> Engine:

@@ -48,7 +48,10 @@ def rows(service: str, title: str) -> set[str]:
 
 @pytest.mark.parametrize(("descriptor", "servicer"), SERVED, ids=lambda value: getattr(value, "name", ""))
 def test_the_readme_names_every_method_that_is_not_served(descriptor: Any, servicer: type[Any]) -> None:
-    missing = {method.name for method in descriptor.methods if method.name not in vars(servicer)}
+    # Every generated base has them all, so a method counts when something of ours defines it.
+    own = [base for base in servicer.__mro__ if base.__module__.startswith(("services.", "gateway."))]
+    served = {name for base in own for name in vars(base)}
+    missing = {method.name for method in descriptor.methods} - served
     assert rows(descriptor.name, "| Service | Not served yet |") == missing
     assert not rows(descriptor.name, "| Service | Answers | Served today |") & missing
 

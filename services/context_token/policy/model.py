@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.kit.caller import Epochs
-from services.kit.txn_token import epoch_claims
+from services.kit.epochs import epoch_claims
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,62}")
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")

@@ -1,0 +1,19 @@
+"""Translates between the contract and the flows; decides nothing. One module for each area of the contract."""
+
+from __future__ import annotations
+
+from hauberk.auth.v1 import auth_service_pb2_grpc as rpc
+
+from services.auth.servicer.api_keys import ApiKeys
+from services.auth.servicer.credentials import Credentials
+from services.auth.servicer.flows import Flows
+from services.auth.servicer.revocations import Revocations
+
+__all__ = ["AuthServicer", "Flows"]
+
+
+class AuthServicer(Credentials, ApiKeys, Revocations, rpc.AuthServiceServicer):
+    """What is not overridden here is not served yet: the boundary answers UNIMPLEMENTED."""
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
