@@ -15,7 +15,7 @@ from hauberk.common.v1 import decision_pb2 as common
 from services.kit.audit import Event, EventClass, Trail
 from services.kit.call import Call, Proceed
 from services.kit.clock import Clock
-from services.kit.errors import KitError
+from services.kit.errors import KitError, public
 
 DIRECT = frozenset({"backend", "operator"})
 # Public keys are read every few seconds by everybody; Append is how events come in.
@@ -74,7 +74,7 @@ class Auditing:
             raise
         except Exception as error:
             if recorded(call):
-                await self._trail.emit(self._event(call, None, _status(error), _reason(error)))
+                await self._trail.emit(self._event(call, None, public(error).code.name, _reason(error)))
             raise
         if recorded(call):
             await self._trail.emit(self._event(call, answer, "OK", ""))
@@ -172,14 +172,6 @@ def _decided(answer: Any, status: str) -> tuple[Any, Any]:
     if isinstance(outcome, int):
         return outcome, getattr(answer, "reason", common.REASON_UNSPECIFIED)
     return common.OUTCOME_ALLOW, common.REASON_NONE
-
-
-def _status(error: Exception) -> str:
-    if isinstance(error, KitError):
-        return error.code.name
-    if isinstance(error, TimeoutError):
-        return "DEADLINE_EXCEEDED"
-    return "UNIMPLEMENTED" if isinstance(error, NotImplementedError) else "INTERNAL"
 
 
 def _reason(error: Exception) -> str:

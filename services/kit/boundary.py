@@ -9,18 +9,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NoReturn
 
-import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from services.kit.call import Call, Proceed
-from services.kit.errors import DeadlineExceeded, KitError
+from services.kit.errors import INTERNAL, KitError, public
 from services.kit.logs import logger
 
 DOMAIN = "hauberk"
 DETAILS_KEY = "grpc-status-details-bin"
-INTERNAL = KitError(grpc.StatusCode.INTERNAL, "INTERNAL", "the request could not be decided")
-UNIMPLEMENTED = KitError(grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED", "this method is not served by this version")
 
 
 class Boundary:
@@ -35,15 +32,11 @@ class Boundary:
             return await proceed()
         except asyncio.CancelledError:
             raise
-        except KitError as error:
-            await _abort(call, error)
-        except TimeoutError:
-            await _abort(call, DeadlineExceeded())
-        except NotImplementedError:  # what generated base servicers raise
-            await _abort(call, UNIMPLEMENTED)
         except Exception as error:  # noqa: BLE001 - the last line of defence: only the class name is kept
-            logger().error("rpc.internal_error", method=call.method, error_class=type(error).__name__)
-            await _abort(call, INTERNAL)
+            known = public(error)
+            if known is INTERNAL:
+                logger().error("rpc.internal_error", method=call.method, error_class=type(error).__name__)
+            await _abort(call, known)
 
 
 async def _abort(call: Call, error: KitError) -> NoReturn:

@@ -124,3 +124,17 @@ class Exhausted(KitError):
 
     def __init__(self, message: str = "no capacity left", retry_after: float = 1.0) -> None:
         super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, "NO_CAPACITY", message, retry_after=retry_after)
+
+
+INTERNAL = KitError(grpc.StatusCode.INTERNAL, "INTERNAL", "the request could not be decided")
+UNIMPLEMENTED = KitError(grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED", "this method is not served by this version")
+
+
+def public(error: Exception) -> KitError:
+    """What anybody outside may learn of an exception: status, span and audit trail all say this."""
+    if isinstance(error, KitError):
+        return error
+    if isinstance(error, TimeoutError):
+        return DeadlineExceeded()
+    # What generated base servicers raise.
+    return UNIMPLEMENTED if isinstance(error, NotImplementedError) else INTERNAL

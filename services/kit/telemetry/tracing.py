@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from services.kit.call import Call, Proceed
-from services.kit.errors import KitError
+from services.kit.errors import KitError, public
 from services.kit.telemetry.attributes import Attr, Plain, put
 from services.kit.telemetry.keeping import KeepDenials
 
@@ -160,11 +160,7 @@ class Telemetry:
 
 
 def _code(error: BaseException) -> str:
-    if isinstance(error, KitError):
-        return error.code.name
-    if isinstance(error, NotImplementedError):
-        return "UNIMPLEMENTED"
-    return "INTERNAL" if isinstance(error, Exception) else "CANCELLED"
+    return public(error).code.name if isinstance(error, Exception) else "CANCELLED"
 
 
 def _decision(answer: Any) -> dict[Attr, Plain]:
