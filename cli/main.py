@@ -12,14 +12,17 @@ from typing import NoReturn
 from cli.commands import (
     admit,
     audit,
+    certs,
     chain,
     check_config,
     complete,
     create_organisation,
     demo,
     healthcheck,
+    keys,
     prepare,
     replay,
+    rls,
     serve,
     tool,
     up,
@@ -38,7 +41,10 @@ COMMANDS: tuple[ModuleType, ...] = (
     chain,
     serve,
     prepare,
+    keys,
+    certs,
     create_organisation,
+    rls,
     check_config,
     healthcheck,
     version,
@@ -56,7 +62,8 @@ A first walk:
 _EXITS = """\
 exit status:
   0    done; for `admit`, `complete`, `tool`: allowed
-  1    for `admit`, `complete`, `tool`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key
+  1    for `admit`, `complete`, `tool`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key;
+       for `rls check`: something is wrong
   2    could not be done or decided (one line on stderr says why)
   3-5  for `audit verify`: altered, a gap, truncated
   130  interrupted
