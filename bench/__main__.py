@@ -1,4 +1,4 @@
-"""`python -m bench NAME [--json] [--small | --full]`: NAME is echo, admit, complete, redact, decide, or all.
+"""`python -m bench NAME [--json] [--small | --full]`: NAME is one of those that `--help` lists, or all.
 
 `guardrail-eval --data FILE` asks how often the guardrail is right.
 

@@ -18,7 +18,21 @@ from bench import echo
 from bench.echo import Echo
 from bench.rows import Row, row
 
-NAMES = ("echo", "admit", "complete", "redact", "decide")
+NAMES = (
+    "echo",
+    "admit",
+    "complete",
+    "redact",
+    "decide",
+    "authenticate",
+    "jwks",
+    "rotation",
+    "revoke",
+    "authorize",
+    "agreement",
+    "search",
+    "plan",
+)
 ROUNDS = 20
 AROUND = 300
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from cli.commands import (
     admit,
+    api_keys,
     audit,
     certs,
     chain,
@@ -20,10 +21,13 @@ from cli.commands import (
     demo,
     healthcheck,
     keys,
+    policy,
     prepare,
     replay,
+    revocations,
     rls,
     serve,
+    sessions,
     tool,
     up,
     version,
@@ -38,6 +42,10 @@ COMMANDS: tuple[ModuleType, ...] = (
     tool,
     replay,
     audit,
+    api_keys,
+    sessions,
+    revocations,
+    policy,
     chain,
     serve,
     prepare,
@@ -63,7 +71,8 @@ _EXITS = """\
 exit status:
   0    done; for `admit`, `complete`, `tool`: allowed
   1    for `admit`, `complete`, `tool`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key;
-       for `rls check`: something is wrong
+       for `rls check`: something is wrong; for `revocations`: a process is behind
+       for `policy`: a case failed, or a policy breaks a rule
   2    could not be done or decided (one line on stderr says why)
   3-5  for `audit verify`: altered, a gap, truncated
   130  interrupted

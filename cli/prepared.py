@@ -13,10 +13,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from cli.services import NAMES
 from services.kit import certs
 from services.kit.database_roles import SERVICES, role_of
+from services.kit.key_kinds import EDGE_KEK, WEBHOOK_KEK
 from services.kit.keys import (
     ADMISSION,
     API_KEY_PEPPER,
     CANARY,
+    CONTENT_KEK,
     CTX_KEK,
     CTX_SIGNING,
     MAPPING_KEK,
@@ -35,10 +37,13 @@ HOLDERS = {
     ORG_MAC: "auth",
     API_KEY_PEPPER: "auth",
     ADMISSION: "auth",
+    WEBHOOK_KEK: "auth",
+    EDGE_KEK: "auth",
     MAPPING_KEK: "redaction",
     CTX_SIGNING: "context-token",
     CTX_KEK: "context-token",
     CANARY: "guardrail",
+    CONTENT_KEK: "tenancy",
 }
 WITH_DATABASE = ("auth", "tenancy", "guardrail", "audit")
 # Service and ops port of each on one machine.

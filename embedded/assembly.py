@@ -28,6 +28,7 @@ from services.kit.clock import SystemClock
 from services.kit.inprocess import InProcessChannel, InProcessServer
 from services.kit.jwks import PeerKeys
 from services.kit.keys import KeyRing
+from services.kit.revocation_feed import FeedClient
 from services.kit.run import fetch_jwks, run_background, verifier_of
 from services.kit.server import App, Wiring, interceptor_of
 from services.kit.settings import ServiceSettings
@@ -74,6 +75,7 @@ class Parts:
     servers: dict[str, InProcessServer] = field(default_factory=dict)
     trails: list[SpooledTrail] = field(default_factory=list)
     keys: PeerKeys | None = None
+    feed: FeedClient | None = None
 
 
 def settings_for(stores: Stores, options: StackOptions) -> dict[str, ServiceSettings]:
@@ -84,7 +86,7 @@ def settings_for(stores: Stores, options: StackOptions) -> dict[str, ServiceSett
         if name in DATABASES:
             own["database_url"] = SecretStr(stores.database_url(DATABASES[name]))
         if name == "auth":
-            own["issuers"] = issuers(stores.layout)
+            own["issuers"] = [*issuers(stores.layout), *options.issuers]
         found[name] = kind.model_validate(
             {
                 "listen": f"127.0.0.1:{options.gateway_port}",
@@ -122,28 +124,33 @@ async def assemble(
     parts = Parts(servers={name: InProcessServer() for name in BUILDERS})
     keys = PeerKeys(lambda: fetch_jwks(_channel(parts, "gateway")("auth")))
     verifier = verifier_of(keys, settings["auth"])
+    # One memory of keys, tokens and revocations for the one process.
+    feed = FeedClient(lambda: _channel(parts, "gateway")("auth"))
+    feed.guard.drops(verifier.forget)
     for name, build in BUILDERS.items():
         trail = SpooledTrail(layout.spool / name).connect(name, _channel(parts, name)("audit"))
         wiring = Wiring(KeyRing(layout.keys), _channel(parts, name), SystemClock(), exits, trail)
         app = await build(settings[name], wiring)
         # Closed before the stores that the service opened, and after the last call: what waits is still brought away.
         exits.push_async_callback(trail.close)
-        interceptor = interceptor_of(app, settings[name], verifier, tracing, trail)
+        (app.guard or feed.guard).drops(*app.caches)
+        interceptor = interceptor_of(app, settings[name], verifier, tracing, trail, feed.guard)
         parts.apps.append((app, interceptor))
         parts.trails.append(trail)
         parts.servers[name].interceptor = interceptor
         for mount in app.mounts:
             mount.add_to_server(mount.servicer, parts.servers[name])
-    parts.keys = keys
+    parts.keys, parts.feed = keys, feed
     return parts
 
 
 async def start_background(exits: AsyncExitStack, parts: Parts) -> None:
     """Starts what runs beside the requests, and has the public keys before the first one comes."""
-    assert parts.keys is not None  # noqa: S101 - set by assemble
+    assert parts.keys is not None and parts.feed is not None  # noqa: S101 - set by assemble
     await parts.keys.refresh()
+    beside = {"auth": [parts.keys.keep_fresh, *parts.feed.beside]}
     for (app, _), trail in zip(parts.apps, parts.trails, strict=True):
-        await run_background(exits, app, trail.ship, *([parts.keys.keep_fresh] if app.name == "auth" else []))
+        await run_background(exits, app, trail.ship, *beside.get(app.name, []))
 
 
 def _channel(parts: Parts, own: str) -> Callable[[str], Any]:

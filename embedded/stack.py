@@ -36,7 +36,7 @@ from services.kit.telemetry.tracing import Tracing
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How to run it. A port of 0 takes a free one."""
+    """How to run it. A port of 0 takes a free one; `issuers` are settings of further issuers of users' tokens."""
 
     gateway_port: int = 0
     ops_port: int = 0
@@ -45,6 +45,7 @@ class StackOptions:
     trace_ratio: float = 1.0
     seed: bool = True
     log_level: str = "ERROR"
+    issuers: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hauberk.redaction.v1 import redaction_service_pb2 as redaction
 from gateway.clients import Services
 from gateway.estimate import estimated_cost
 from gateway.finaliser import Subject
-from gateway.pipeline import ALLOW, Pipeline, Result
+from gateway.pipeline import ALLOW, DENY, Pipeline, Result
 from gateway.settings import GatewaySettings
 from gateway.stages import STAGES
 from services.kit.errors import Unavailable
@@ -47,6 +47,9 @@ class Work:
     canary: str = ""
     context_token: str = ""
     principal: auth.Principal = field(default_factory=auth.Principal)
+    over_limit: bool = False
+    challenge_pass: str = ""
+    challenge: str = ""
 
     def subject(self) -> Subject:
         """What the audit event is about."""
@@ -57,7 +60,7 @@ class Work:
             self.principal,
             request.client_address,
             request.user_agent,
-            "presented" if request.HasField("challenge") else "",
+            self.challenge or ("presented" if request.HasField("challenge") else ""),
             {"credential": request.credential.WhichOneof("kind") or ""},
         )
 
@@ -86,25 +89,64 @@ class Admit:
         if not work.request.client_address:
             return NOTHING_AGAINST
         answer = await self._services.decide_address(work.request.client_address)
-        return Result(answer.outcome, answer.reason, answer.retry_after.ToTimedelta().total_seconds(), answer.degraded)
+        wait = answer.retry_after.ToTimedelta().total_seconds()
+        if answer.outcome == decision.OUTCOME_CHALLENGE and work.request.HasField("challenge"):
+            # Verified by the next stage, which is closed; a failure of this one passes. The limit itself stays spent:
+            # each solved challenge lets one request on, and auth bounds how many an address may bring.
+            work.over_limit = True
+            return Result(ALLOW, answer.reason, degraded=answer.degraded)
+        return Result(answer.outcome, answer.reason, wait, answer.degraded)
 
     async def _authenticate(self, work: Work) -> Result:
-        request = work.request
-        question = auth.AuthenticateRequest(
-            credential=request.credential,
-            brand=request.brand,
-            origin=request.origin,
-            client_address=request.client_address,
-            user_agent=request.user_agent,
-            on_behalf_of=work.holder,
-            txn=work.txn,
-        )
-        if request.HasField("challenge"):
-            question.challenge.CopyFrom(request.challenge)
-        answer = await self._services.authenticate(question)
+        if work.over_limit and (refused := await self._solve(work)) is not None:
+            return refused
+        answer = await self._ask_who(work)
+        if answer.outcome == decision.OUTCOME_CHALLENGE and work.request.HasField("challenge") and not work.challenge:
+            if (refused := await self._solve(work)) is not None:
+                return refused
+            answer = await self._ask_who(work)
+        if answer.outcome == ALLOW and work.over_limit and not answer.challenge_verified:
+            # Solved, but at another organisation's or brand's page than the credential is for.
+            return Result(DENY, decision.REASON_CHALLENGE_NOT_ACCEPTED)
         work.token, work.brand, work.context = answer.txn_token, answer.principal.brand, answer.context
         work.principal = answer.principal
         return Result(answer.outcome, answer.reason)
+
+    async def _ask_who(self, work: Work) -> auth.AuthenticateResponse:
+        request = work.request
+        return await self._services.authenticate(
+            auth.AuthenticateRequest(
+                credential=request.credential,
+                brand=request.brand,
+                origin=request.origin,
+                client_address=request.client_address,
+                user_agent=request.user_agent,
+                on_behalf_of=work.holder,
+                txn=work.txn,
+                challenge_pass=work.challenge_pass,
+            )
+        )
+
+    async def _solve(self, work: Work) -> Result | None:
+        """Has the presented challenge verified, once for each admission; None when nothing stands against going on."""
+        request = work.request
+        if not (request.organisation and request.brand):  # whose widget was it?
+            return Result(decision.OUTCOME_CHALLENGE, decision.REASON_CHALLENGE_REQUIRED)
+        work.challenge = "refused"
+        answer = await self._services.verify_challenge(
+            auth.VerifyChallengeRequest(
+                organisation=request.organisation,
+                brand=request.brand,
+                challenge=request.challenge,
+                client_address=request.client_address,
+                request_id=work.txn,
+            ),
+            self._settings.challenge_budget,
+        )
+        if answer.outcome != ALLOW:
+            return Result(answer.outcome, answer.reason)
+        work.challenge, work.challenge_pass = "verified", getattr(answer, "pass")
+        return None
 
     async def _authorize(self, work: Work) -> Result:
         answer = await self._services.may_chat(work.token, work.brand)

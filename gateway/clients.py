@@ -39,8 +39,10 @@ class Services:
         self._context_token = context_token_grpc.ContextTokenServiceStub(channel("context-token"))
         self._clients = {name: Client(name) for name in PEERS}
 
-    async def _ask(self, peer: str, name: str, method: Any, request: Any, token: str = "") -> Any:
-        return await self._clients[peer].call(method, request, at_most=AT_MOST, token=token, name=f"{peer}.{name}")
+    async def _ask(
+        self, peer: str, name: str, method: Any, request: Any, token: str = "", at_most: float = AT_MOST
+    ) -> Any:
+        return await self._clients[peer].call(method, request, at_most=at_most, token=token, name=f"{peer}.{name}")
 
     async def decide_address(self, client_address: str) -> ratelimit.DecideAddressResponse:
         """The limit of a client address."""
@@ -53,6 +55,15 @@ class Services:
     async def authenticate(self, request: auth.AuthenticateRequest) -> auth.AuthenticateResponse:
         """Who is asking."""
         answer: auth.AuthenticateResponse = await self._ask("auth", "Authenticate", self._auth.Authenticate, request)
+        return answer
+
+    async def verify_challenge(
+        self, request: auth.VerifyChallengeRequest, at_most: float
+    ) -> auth.VerifyChallengeResponse:
+        """Was this challenge solved, here and now?"""
+        answer: auth.VerifyChallengeResponse = await self._ask(
+            "auth", "VerifyChallenge", self._auth.VerifyChallenge, request, at_most=at_most
+        )
         return answer
 
     async def may_chat(self, token: str, brand: str) -> tenancy.AuthorizeResponse:

@@ -16,6 +16,7 @@ class GatewaySettings(ServiceSettings):
 
     gateway_policy: Path = Field(DEFAULT_POLICY, description="words for users whose request is refused, YAML")
     admit_budget: float = Field(5.0, gt=0, le=60, description="time for a whole Admit when the caller gives none")
+    challenge_budget: float = Field(1.5, gt=0, le=3, description="time that verifying a solved bot challenge may take")
     hold_seconds: float = Field(300.0, ge=1, le=3600, description="life of a reservation and its admission")
     default_output_tokens: int = Field(1024, ge=1, le=1_000_000, description="output tokens assumed without estimate")
     settle_budget: float = Field(1.0, gt=0, le=10, description="time of its own that settling a reservation has")

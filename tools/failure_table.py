@@ -41,6 +41,8 @@ OUTSIDE = {
     "services.kit.redis": "redis",
     "services.kit.postgres": "postgres",
     "services.auth.adapters.jwks.source": "issuer",
+    "services.auth.adapters.siteverify": "challenge provider",
+    "services.tenancy.adapters.resource_owner": "resource owner",
 }
 
 # (who, needs): what happens without it.
@@ -51,12 +53,15 @@ CONSEQUENCES: Mapping[tuple[str, str], str] = {
     ("gateway", "redaction"): "refused at `redaction` or `restore`; what `Admit` had reserved is given back",
     ("gateway", "guardrail"): "refused at `guardrail`, `output`, `restore` (of a tool call) or `tool`",
     ("gateway", "context-token"): "`Admit` with a handoff is refused at `context`; every other one is served",
-    ("auth", "postgres"): "UNAVAILABLE, except for a key that was accepted at most 5 s ago, its epochs being in Redis",
+    ("auth", "postgres"): "UNAVAILABLE, except for a key or session accepted at most 5 s ago, its epochs in Redis",
     ("auth", "redis"): "UNAVAILABLE: without revocation epochs nobody is let in, and no admission is opened or found",
     ("auth", "tenancy"): "UNAVAILABLE, except for a membership that was confirmed at most 5 s ago",
     ("auth", "context-token"): "a context token as credential: UNAVAILABLE; every other kind is served",
-    ("auth", "issuer"): "its public keys in memory serve for a day; after that, and for a new key: UNAVAILABLE",
-    ("tenancy", "postgres"): "UNAVAILABLE, except for facts that were read at most 2 s ago",
+    ("auth", "issuer"): "its last good keys serve for a day; after that, and for a new key: UNAVAILABLE",
+    ("auth", "challenge provider"): "a solved challenge is not believed: denied, or stepped up by the brand's choice",
+    ("tenancy", "postgres"): "UNAVAILABLE, except for facts that were read at most 2 s ago; policies stay in force",
+    ("tenancy", "auth"): "a member is removed, but it is UNAVAILABLE until what they hold is revoked: ask again",
+    ("tenancy", "resource owner"): "the resources of that type are unknown, so every action on them is refused",
     ("ratelimit", "redis"): "each limit as the table above says; commit, release, extend and inspect: UNAVAILABLE",
     ("redaction", "redis"): "UNAVAILABLE where a value must be kept or restored; a text without findings passes",
     ("guardrail", "postgres"): "tools are not known, so tool calls are UNAVAILABLE; texts are still inspected",
@@ -66,7 +71,11 @@ CONSEQUENCES: Mapping[tuple[str, str], str] = {
     ("context-token", "tenancy"): "nothing is issued (UNAVAILABLE); redeem and revoke are served",
     ("audit", "postgres"): "UNAVAILABLE; events wait in the spool of whoever reports them, and arrive later",
     ("every service", "audit"): "decisions wait on disk; a change of who may do what is not made (UNAVAILABLE)",
-    ("every service", "auth"): "the last public keys stay in use; before the first set: UNAVAILABLE",
+    (
+        "every service",
+        "auth",
+    ): "the last public keys stay in use for 300 s, before the first set: UNAVAILABLE; 3 s after"
+    " the last word of revocations each call would have to ask auth, so it is UNAVAILABLE",
 }
 STAGE_WORDS = {OnFailure.CLOSED: "refused", OnFailure.OPEN: "passed, marked degraded"}
 EXPIRY_WORDS = {OnExpiry.REFUND: "given back", OnExpiry.CHARGE: "charged as reserved"}

@@ -55,6 +55,10 @@ def _check_policy(service: str, settings: Any) -> None:
         from services.ratelimit.adapters.policy_file import load_policy
 
         load_policy(settings.ratelimit_policy)
+    elif service == "auth":
+        from services.auth.adapters.policy_file import load_policy as load_auth_policy
+
+        load_auth_policy(settings.auth_policy)
     elif service == "redaction":
         from services.redaction.adapters.presidio import PresidioDetector
         from services.redaction.bootstrap import load_rules

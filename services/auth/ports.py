@@ -15,6 +15,7 @@ from services.auth.policy.epochs import Mark
 from services.auth.policy.identity import Membership, Presented
 from services.kit.caller import Epochs
 from services.kit.postgres import Proven
+from services.kit.revocations import Rise
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,19 @@ class KeyStore(Protocol):
         """The key with one of these digests, in one round trip; None when there is none. Raises Unavailable."""
         ...
 
-    async def add_first(self, proof: Proven, new: NewKey) -> KeyRecord | None:
-        """Keeps the organisation's first key; None when it ever had one. Raises Unavailable."""
+    async def active(self, proof: Proven, now: float) -> bool:
+        """Whether the organisation has a key that is not ended, expired, or overtaken by a revocation.
+
+        Raises Unavailable.
+        """
+        ...
+
+    async def add_first(self, proof: Proven, new: NewKey, now: float) -> KeyRecord | None:
+        """Keeps a key for an organisation that has no active one; None when it has. Raises Unavailable."""
         ...
 
     async def add(self, proof: Proven, new: NewKey) -> KeyRecord:
-        """Keeps a key. Raises Unavailable."""
+        """Keeps a key. Raises AlreadyExists when its digest is kept already (an imported hash), or Unavailable."""
         ...
 
     async def find(self, proof: Proven, key_id: str) -> KeyRecord | None:
@@ -56,7 +64,8 @@ class KeyStore(Protocol):
     async def replace(
         self, proof: Proven, old: KeyRecord, grace_until: float, new: NewKey, cut: bool
     ) -> KeyRecord | None:
-        """Keeps the new key and ends the old one at `grace_until`; with `cut` its epoch rises too.
+        """Keeps the new key and ends the old one at `grace_until`; with `cut` its epoch rises too. The owner is told
+        (the notice is part of the transaction).
 
         None when the old one changed meanwhile. Raises Unavailable.
         """
@@ -81,8 +90,52 @@ class EpochLedger(Protocol):
         """One mark for every name asked; a name without a row has never risen. Raises Unavailable."""
         ...
 
-    async def rise(self, proof: Proven, organisation: str, name: str) -> Mark:
-        """Commits the next epoch. Raises Unavailable."""
+    async def rise(self, proof: Proven, organisation: str, name: str, keep_until: float | None = None) -> Mark:
+        """Commits the next epoch. With `keep_until` (unix seconds) it may be forgotten from then on: only for what is
+        never accepted again after that moment anyway. Raises Unavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """A stretch of the feed: its last number as of this reading, the last forgotten one, and rises in order."""
+
+    head: int
+    forgotten: int
+    rises: tuple[Rise, ...]
+
+
+class FeedStore(Protocol):
+    """The feed of revocations, across organisations, in the order of their commits."""
+
+    async def read(self, after: int, most: int) -> FeedPage:
+        """The rises after a number, as of one moment; fewer than `most` means: all up to `head`. Raises Unavailable."""
+        ...
+
+    async def forget(self) -> None:
+        """Forgets what is too old to matter. Raises Unavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one process said last: how far it is, whether it hears the feed, and how long ago it said so (seconds)."""
+
+    process: str
+    sequence: int
+    following: bool
+    silent_for: float
+
+
+class Watchers(Protocol):
+    """Who follows the feed, over all processes of auth."""
+
+    async def note(self, process: str, sequence: int, following: bool) -> None:
+        """Keeps what a process says of itself. Raises Unavailable."""
+        ...
+
+    async def recent(self) -> list[Progress]:
+        """Who reported within the last minute. Raises Unavailable."""
         ...
 
 
@@ -174,6 +227,10 @@ class IssuerKeys(Protocol):
         """
         ...
 
+    def generation(self) -> int | None:
+        """Another number whenever the set of keys is another one; None while there is none that may be used."""
+        ...
+
 
 class Signer(Protocol):
     """Signs transaction tokens and proofs of an organisation; holds the keys, never fails once made."""
@@ -198,6 +255,6 @@ class Pepper(Protocol):
         """With the active version."""
         ...
 
-    def all_digests(self, key: str) -> tuple[bytes, ...]:
+    def all_digests(self, key: str) -> tuple[Digest, ...]:
         """With every version, the active one first."""
         ...

@@ -12,7 +12,6 @@ from services.context_token.adapters.signing import KeySigner
 from services.context_token.exchange import Exchange, Terms
 from services.context_token.servicer import ContextTokenServicer
 from services.context_token.settings import ContextTokenSettings
-from services.kit.keys import CTX_KEK
 from services.kit.redis import RedisStore
 from services.kit.server import App, Mount, Wiring
 from services.kit.settings import SettingsError
@@ -22,7 +21,7 @@ async def build(settings: ContextTokenSettings, wiring: Wiring) -> App:
     """Raises KeyMissingError or SettingsError; waits for no store and no peer."""
     if not settings.redis_url.get_secret_value():
         raise SettingsError("redis_url: the address of Redis is required")
-    signer, sealer = KeySigner(wiring.keys), KekSealer(wiring.keys.versions(CTX_KEK))
+    signer, sealer = KeySigner(wiring.keys), KekSealer(wiring.keys)
     permissions = TenancyPermissions(wiring.channel("tenancy"))
     redis = RedisStore(settings.redis_url.get_secret_value(), settings.store_timeout)
     wiring.stack.push_async_callback(redis.close)

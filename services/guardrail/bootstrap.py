@@ -16,7 +16,7 @@ from services.guardrail.policy.rules import RuleBook, parse_rules
 from services.guardrail.servicer import GuardrailServicer
 from services.guardrail.settings import GuardrailSettings
 from services.guardrail.tools import Tools
-from services.kit.keys import CANARY
+from services.kit.keys import CANARY, Derived
 from services.kit.postgres import Database
 from services.kit.server import App, Mount, Wiring
 from services.kit.settings import SettingsError
@@ -30,7 +30,7 @@ async def build(settings: GuardrailSettings, wiring: Wiring) -> App:
     if not url:
         raise SettingsError("database_url: the guardrail service needs PostgreSQL")
     book = load_rules(settings)
-    keys = wiring.keys.versions(CANARY)
+    keys = Derived(wiring.keys, CANARY, tuple)
     database = Database(url, acquire_seconds=settings.store_timeout, statement_seconds=settings.store_timeout)
     await database.open()
     wiring.stack.push_async_callback(database.close)

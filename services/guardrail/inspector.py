@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,12 +41,17 @@ class Inspector:
     """The AI surface: text in, text out. It refuses what it could not look at to its end."""
 
     def __init__(
-        self, book: RuleBook, worker: Worker, detector: Detector, keys: Sequence[VersionedSecret], most: int
+        self,
+        book: RuleBook,
+        worker: Worker,
+        detector: Detector,
+        keys: Callable[[], Sequence[VersionedSecret]],
+        most: int,
     ) -> None:
         self.book = book
         self._worker = worker
         self._detector = detector
-        self._keys = tuple(keys)
+        self._keys = keys
         self._most = most
 
     async def inspect_input(self, caller: Caller, conversation: str, parts: Sequence[Part]) -> Inspected:
@@ -85,7 +90,7 @@ class Inspector:
         return Released(withheld=False, text=shown, edits=moved, removed=removed)
 
     def _canaries(self, caller: Caller, conversation: str) -> list[str]:
-        return [canary.make(key.value, caller.organisation, conversation) for key in self._keys]
+        return [canary.make(key.value, caller.organisation, conversation) for key in self._keys()]
 
 
 def _plain(leaks: Sequence[Leak]) -> list[tuple[str, int, int]]:

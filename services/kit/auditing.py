@@ -27,14 +27,24 @@ CRITICAL = frozenset(
         "auth/CreateApiKey",
         "auth/RotateApiKey",
         "auth/RevokeApiKey",
+        "auth/ImportApiKey",
+        "auth/PutKeySettings",
+        "auth/PutKeyWebhook",
+        "auth/DeleteKeyWebhook",
         "auth/CreateSession",
         "auth/RevokeSession",
         "auth/RevokeSubject",
+        "auth/PutBrandEdge",
         "tenancy/CreateOrganisation",
         "tenancy/UpdateOrganisation",
         "tenancy/PutBrand",
         "tenancy/PutMember",
         "tenancy/RemoveMember",
+        "tenancy/PutResources",
+        "tenancy/DeleteResources",
+        "tenancy/PutPolicySet",
+        "tenancy/ActivatePolicyVersion",
+        "tenancy/DeletePolicyVersion",
         "ratelimit/Grant",
         "ratelimit/Reset",
         "guardrail/PutTool",
@@ -136,7 +146,8 @@ def event_of(call: Call, answer: Any, service: str, at: float, suffix: str, **mo
     prefix = txn if _TXN.fullmatch(txn) else secrets.token_hex(8)
     workload = call.workload.name if call.workload else ""
     target = _text(call.request, "organisation")
-    facts = {"workload": workload, "target": target, **more.pop("facts", {})}
+    session = _text(call.request, "session_id") or _text(answer, "session_id")
+    facts = {"workload": workload, "target": target, "session": session, **more.pop("facts", {})}
     return Event(
         # A token serves several calls: what tells them apart is drawn by lot.
         event_id=f"{prefix}/{service}/{rpc}/{secrets.token_hex(6)}",

@@ -68,7 +68,10 @@ class KeyLimit:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A proven caller. Every field comes from a verified transaction token (times are unix seconds)."""
+    """A proven caller. Every field comes from a verified transaction token (times are unix seconds).
+
+    `credential_ends_at` is the end that a user's token of an issuer has; 0 = unsaid.
+    """
 
     organisation: str
     subject: str
@@ -88,6 +91,7 @@ class Caller:
     actor: str = ""
     authentication: Authentication = UNSAID
     limits: tuple[KeyLimit, ...] = ()
+    credential_ends_at: int = 0
 
 
 def current_call() -> Call:

@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanKind
 
 from services.kit.deadline import remaining
 from services.kit.errors import DeadlineExceeded, InvalidArgument, Unavailable, Violation
+from services.kit.renewing import RenewingChannel
 from services.kit.telemetry import Attr, span
 from services.kit.telemetry.attributes import Plain, put
 from services.kit.telemetry.tracing import detached_span
@@ -27,7 +28,10 @@ _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
 
 def connect(address: str, kind: str, files: TlsFiles) -> aio.Channel:
-    """A channel to the service `kind` at `address`; its certificate must carry that kind's name."""
+    """A channel to the service `kind` at `address`; its certificate must carry that kind's name.
+
+    It follows the files: renewed certificates and authorities count for the calls that begin after them.
+    """
     options = [
         ("grpc.ssl_target_name_override", f"{kind}.{INTERNAL_DOMAIN}"),
         ("grpc.service_config", _SERVICE_CONFIG),
@@ -36,7 +40,11 @@ def connect(address: str, kind: str, files: TlsFiles) -> aio.Channel:
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
-    return aio.secure_channel(address, channel_credentials(files), options=options)
+
+    def dial(current: tuple[bytes, bytes, bytes]) -> aio.Channel:
+        return aio.secure_channel(address, channel_credentials(current), options=options)
+
+    return RenewingChannel(files, dial)
 
 
 class PeerError(Unavailable):

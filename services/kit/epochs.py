@@ -12,6 +12,8 @@ from typing import Any
 from services.kit.caller import Caller, Epochs
 
 ORGANISATION = "o"
+# Rises with that of every single token: while it never did, no token's own epoch need be looked for.
+ANY_TOKEN = "t:" + "0" * 22
 _KEY_PREFIX = "key_"
 
 

@@ -8,12 +8,14 @@ from services.kit import access
 from services.kit.call import Call, Proceed
 from services.kit.caller import Workload
 from services.kit.errors import PermissionDenied, Unauthenticated
+from services.kit.revocations import Guard
 from services.kit.txn_token import METADATA_KEY, TokenVerifier
 
 # gRPC sets it only when the certificate has exactly one URI name and that is a SPIFFE id. (The list of all alternative
 # names would let a certificate for an odd DNS name pass for a workload.)
 SAN = "peer_spiffe_id"
 SCHEME = "spiffe://"
+AUTH = "auth"
 
 
 class Identity:
@@ -22,8 +24,9 @@ class Identity:
     name = "identity"
     after: tuple[str, ...] = ("boundary", "telemetry", "deadline")
 
-    def __init__(self, verifier: TokenVerifier | None, trust_domain: str) -> None:
+    def __init__(self, verifier: TokenVerifier | None, trust_domain: str, guard: Guard | None = None) -> None:
         self._verifier = verifier
+        self._guard = guard
         self._prefix = f"{SCHEME}{trust_domain}/".encode()
         self._trust_domain = trust_domain
 
@@ -40,6 +43,7 @@ class Identity:
                 raise PermissionDenied(reason="WORKLOAD_NOT_ALLOWED")
         if rule.kind == access.TENANT:
             self._prove_caller(call, call.workload, rule.scope)
+            await self._require_standing(call)
         return await proceed()
 
     def workload(self, call: Call) -> Workload | None:
@@ -62,3 +66,11 @@ class Identity:
             raise PermissionDenied(f"the scope {scope} is required", reason="SCOPE_MISSING")
         call.caller = caller
         call.token = str(token)
+
+    async def _require_standing(self, call: Call) -> None:
+        """Revoked since the token was minted? Auth's own questions carry no epochs: it has read them for itself."""
+        caller, workload = call.caller, call.workload
+        if caller is None or workload is None:
+            raise Unauthenticated
+        if self._guard is not None and not (workload.kind == caller.workload == AUTH):
+            await self._guard.require_standing(caller, call.token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,22 +13,28 @@ import jwt
 from services.kit.errors import KitError, Unavailable
 from services.kit.logs import logger
 
-REFRESH = 60.0
+# How long a withdrawn key may still be accepted is REFRESH, plus the time auth takes to see it go and to answer.
+REFRESH = 3.0
 RETRY = 0.25
+# Auth alone mints, and its tokens live for a minute: once it was away for so long, whoever shows one has made it up.
+KEPT = 300.0
 
 
 class PeerKeys:
-    """Keys by `kid`; the last good set is kept when auth does not answer."""
+    """Keys by `kid`; the last good set is kept for `KEPT` seconds when auth does not answer."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[str]], tick: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
+        self._tick = tick
         self._keys: dict[str, Any] = {}
+        self._texts: dict[str, str] = {}
+        self._loaded = 0.0
         self._unknown = asyncio.Event()
         self.generation = 0
 
     def find(self, kid: str) -> Any | None:
-        """The key, or None; raises Unavailable while no set was ever loaded."""
-        if not self._keys:
+        """The key, or None; raises Unavailable while no set was ever loaded, or only a long time ago."""
+        if not self._keys or self._tick() - self._loaded > KEPT:
             raise Unavailable("auth")
         key = self._keys.get(kid)
         if key is None:  # perhaps a rotation: look again soon, but never on the request's time
@@ -36,10 +43,15 @@ class PeerKeys:
 
     async def refresh(self) -> None:
         """Loads the set once; raises KitError when auth does not answer."""
-        parsed = {key["kid"]: jwt.PyJWK(key).key for key in json.loads(await self._fetch())["keys"]}
-        if parsed.keys() != self._keys.keys():
-            self.generation += 1
-        self._keys = parsed
+        found = {key["kid"]: key for key in json.loads(await self._fetch())["keys"]}
+        texts = {kid: json.dumps(key, sort_keys=True) for kid, key in found.items()}
+        if texts == self._texts:
+            self._loaded = self._tick()
+            return
+        keys = {kid: jwt.PyJWK(key).key for kid, key in found.items()}
+        if not self._texts.items() <= texts.items() or not self._texts:
+            self.generation += 1  # what was remembered under a key that is gone must go too; a new key changes nothing
+        self._keys, self._texts, self._loaded = keys, texts, self._tick()
 
     async def keep_fresh(self) -> None:
         """Runs for the life of the process."""

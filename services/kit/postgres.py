@@ -152,10 +152,18 @@ class Database:
         except TimeoutError as error:
             raise _unavailable(error) from None
 
+    def _forget_who_gave_up(self) -> None:
+        """The pool counts those who gave up as still waiting until a connection comes, and from `max_waiting` on it
+        does not even try to get one. A long outage would then never end for this process."""
+        waiting = self._pool._waiting
+        while waiting and waiting[0].error is not None:
+            waiting.popleft()
+
     async def _begin_once(self, statement: sql.Composed) -> _BoundedConnection | None:
         try:
             connection = await self._pool.getconn(timeout=_SLICE_SECONDS)
         except PoolTimeout:
+            self._forget_who_gave_up()
             return None
         try:
             await connection.execute(statement, prepare=False)

@@ -22,6 +22,7 @@ from services.kit.clock import SystemClock
 from services.kit.inprocess import InProcessChannel, InProcessServer
 from services.kit.jwks import PeerKeys
 from services.kit.keys import KeyMissingError, KeyRing
+from services.kit.revocation_feed import FeedClient
 from services.kit.server import App, Server, Wiring, interceptor_of
 from services.kit.settings import ServiceSettings, SettingsError
 from services.kit.telemetry.tracing import Tracing
@@ -59,14 +60,27 @@ async def serve(settings: S, build: Build[S]) -> None:
         keys = PeerKeys(
             lambda: fetch_jwks(own_channel(app, settings) if app.name == "auth" else wiring.channel("auth"))
         )
-        interceptor = interceptor_of(app, settings, verifier_of(keys, settings), tracing, trail)
+        verifier = verifier_of(keys, settings)
+        feed = FeedClient(lambda: wiring.channel("auth"))
+        interceptor = interceptor_of(app, settings, verifier, tracing, trail, feed.guard)
         server = Server(settings, [(app, interceptor)], tls)
         await server.start()
         stack.push_async_callback(server.stop)
-        beside = [*([] if app.name == "gateway" else [keys.keep_fresh]), *([trail.ship] if trail else [])]
+        beside = [*believing(app, keys, verifier, feed), *([trail.ship] if trail else [])]
         await run_background(stack, app, *beside)
         logs.logger().info("process.serving", port=server.port, ops_port=server.ops_port)
         await stop.wait()
+
+
+def believing(
+    app: App, keys: PeerKeys, verifier: TokenVerifier, feed: FeedClient
+) -> list[Callable[[], Awaitable[None]]]:
+    """The work beside the requests of who believes tokens: key set and feed of revocations. The gateway believes none,
+    and auth reads the feed where it is written."""
+    if app.name == "gateway":
+        return []
+    (app.guard or feed.guard).drops(verifier.forget, *app.caches)
+    return [keys.keep_fresh, *([] if app.guard else feed.beside)]
 
 
 def verifier_of(keys: PeerKeys, settings: ServiceSettings) -> TokenVerifier:

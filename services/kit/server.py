@@ -25,6 +25,7 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.deadline import Deadline
 from services.kit.identity import Identity
 from services.kit.keys import KeyPort
+from services.kit.revocations import Guard
 from services.kit.settings import ServiceSettings, SettingsError
 from services.kit.telemetry.tracing import OFF, Telemetry, Tracing
 from services.kit.tls import TlsFiles, server_credentials
@@ -43,11 +44,17 @@ class Mount:
 
 @dataclass(frozen=True)
 class App:
-    """What a service's bootstrap builds: its mounts, and work that runs beside the requests."""
+    """What a service's bootstrap builds: its mounts, and work that runs beside the requests.
+
+    `caches` are dropped when the feed of revocations falls silent. A `guard` of its own has only auth, which reads the
+    feed where it is written.
+    """
 
     name: str
     mounts: Sequence[Mount]
     background: Sequence[Callable[[], Awaitable[None]]] = ()
+    caches: Sequence[Callable[[], None]] = ()
+    guard: Guard | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ def layers_of(
     verifier: TokenVerifier | None,
     tracing: Tracing,
     trail: Trail | None = None,
+    guard: Guard | None = None,
 ) -> list[Layer]:
     """The layers of a server, outermost first; their order is checked when the interceptor is made."""
     clock = SystemClock()
@@ -76,7 +84,7 @@ def layers_of(
         *([Auditing(trail, app.name, clock)] if trail else []),
         Deadline(settings.deadline_limit, settings.stream_limit),
         Telemetry(tracing.tracer(app.name)),
-        Identity(verifier, settings.trust_domain),
+        Identity(verifier, settings.trust_domain, app.guard or guard),
         Validation(mount.descriptor for mount in app.mounts),
         *([Intent(trail, app.name, clock)] if trail else []),
     ]
@@ -88,10 +96,11 @@ def interceptor_of(
     verifier: TokenVerifier | None,
     tracing: Tracing = OFF,
     trail: Trail | None = None,
+    guard: Guard | None = None,
 ) -> LayeredInterceptor:
     """The layers with the access matrix of the application's services."""
     rules = rules_of(mount.descriptor for mount in app.mounts)
-    return LayeredInterceptor(layers_of(app, settings, verifier, tracing, trail), rules)
+    return LayeredInterceptor(layers_of(app, settings, verifier, tracing, trail, guard), rules)
 
 
 class Server:

@@ -51,6 +51,8 @@ def claims_of(caller: Caller, *, issuer: str, audience: str, jti: str, issued_at
     if caller.authentication != UNSAID:
         proof = caller.authentication
         claims |= {"acr": proof.acr, "amr": list(proof.amr), "auth_time": proof.auth_time}
+    if caller.credential_ends_at:
+        claims["cexp"] = caller.credential_ends_at
     if caller.limits:
         claims["lim"] = [[limit.unit, limit.amount, limit.seconds] for limit in caller.limits]
     return claims
@@ -83,6 +85,7 @@ def caller_of(claims: Mapping[str, Any]) -> Caller:
                 int(claims.get("auth_time", 0)),
             ),
             limits=tuple(KeyLimit(str(unit), int(amount), int(span)) for unit, amount, span in claims.get("lim", ())),
+            credential_ends_at=int(claims.get("cexp", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Unauthenticated from None
@@ -133,6 +136,10 @@ class TokenVerifier:
             self._seen.pop(token, None)
             raise Unauthenticated
         return caller
+
+    def forget(self) -> None:
+        """Every token is verified anew from here on."""
+        self._seen.clear()
 
     def _decode(self, token: str) -> Mapping[str, Any]:
         if not token or len(token) > MAX_LENGTH:

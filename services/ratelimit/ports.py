@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from services.ratelimit.policy import Costs, Group, Limit, Mode, Price, Standing, Unit
+from services.ratelimit.policy import Costs, Group, Limit, Mode, Override, Penalties, Penalty, Price, Standing, Unit
 
 
 class Status(IntEnum):
@@ -40,7 +40,7 @@ FREE = Price(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One decision over all limits of one partition."""
+    """One decision over all limits of one partition. `zone` is that of the brand; without `penalties` none is looked at."""
 
     partition: str
     groups: tuple[BoundGroup, ...]
@@ -50,25 +50,30 @@ class Ask:
     workload: str = ""
     request_id: str = ""
     hold_us: int = 0
+    zone: str = "UTC"
+    penalties: Penalties | None = None
 
-    def need(self, unit: Unit) -> int:
-        """How much room a limit of this unit must have. A reservation that states no amount still needs some, as an
-        exhausted budget must not be entered; what is free by its price needs no money."""
-        cost = self.costs.of(unit)
-        if self.mode is not Mode.RESERVE or (unit is Unit.MICRO_USD and self.price == FREE):
+    def need(self, limit: Limit) -> int:
+        """How much room a limit must have. A reservation that states no amount still needs some, as an exhausted
+        budget must not be entered; what is free by its price needs no money; only a reservation is in flight."""
+        if self.mode is not Mode.RESERVE:
+            return 0 if limit.unit is Unit.CONCURRENCY else self.costs.of(limit)
+        cost = self.costs.of(limit)
+        if limit.unit is Unit.MICRO_USD and self.price == FREE:
             return cost
         return max(cost, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The store's answer; `expires_us` is the end of a reservation."""
+    """The store's answer; `expires_us` is the end of a reservation, `penalty` the hardest that stands."""
 
     status: Status
     standings: tuple[Standing, ...]
     now_us: int
     expires_us: int = 0
     replayed: bool = False
+    penalty: Penalty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,16 @@ class Use:
     input_tokens: int
     output_tokens: int
     price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What is added to a reservation, for how much longer it lives, and the id that makes repeating it safe."""
+
+    use: Use
+    hold_us: int
+    request_id: str = ""
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +121,20 @@ class LimitStore(Protocol):
         """Gives everything back, or everything but the request. Idempotent."""
         ...
 
-    async def extend(self, reservation: Reservation, use: Use, hold_us: int, limits: Sequence[Limit]) -> Answer | None:
-        """Adds to a live reservation, or changes nothing; None when there is none. Repeating it adds again (it is
-        settled at the real use in the end)."""
+    async def extend(self, reservation: Reservation, more: Addition, limits: Sequence[Limit]) -> Answer | None:
+        """Adds to a live reservation, or changes nothing; None when there is none. The same request id adds once (the
+        last 16 of a reservation are remembered; with another amount it is SPENT); without one, repeating adds again."""
+        ...
+
+
+class Overrides(Protocol):
+    """Other amounts for single limits of an organisation, each until a time. Read on every decision, so from memory.
+
+    Never fails: while its source is away the last known stay, each to its own end.
+    """
+
+    def of(self, organisation: str, now: float) -> tuple[Override, ...]:
+        """What stands at `now` (unix seconds), at most one for a limit; the same object while nothing changes."""
         ...
 
 

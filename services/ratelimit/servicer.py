@@ -119,7 +119,9 @@ class RateLimitServicer(pb_grpc.RateLimitServiceServicer):
 
 
 def _identity(caller: Caller) -> Identity:
-    return Identity(caller.organisation, caller.plan, caller.credential_id, caller.subject, caller.brand)
+    return Identity(
+        caller.organisation, caller.plan, caller.credential_id, caller.subject, caller.brand, caller.limits
+    )
 
 
 def _reservation(reservation: str) -> Reservation:

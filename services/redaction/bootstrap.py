@@ -7,7 +7,7 @@ from hauberk.redaction.v1 import redaction_service_pb2 as pb
 from hauberk.redaction.v1 import redaction_service_pb2_grpc as pb_grpc
 
 from services.kit.clock import Clock
-from services.kit.keys import MAPPING_KEK, KeyPort
+from services.kit.keys import KeyPort
 from services.kit.redis import RedisStore
 from services.kit.server import App, Mount, Wiring
 from services.kit.settings import SettingsError
@@ -51,7 +51,7 @@ def make_redactor(
     )
     mapping = RedisMappingStore(
         store,
-        Sealer(keys.versions(MAPPING_KEK)),
+        Sealer(keys),
         seconds=settings.redaction_mapping_seconds,
         number_seconds=settings.redaction_number_seconds,
         most_values=settings.redaction_most_values,

@@ -12,12 +12,30 @@ from services.kit.postgres import Database
 from services.kit.server import App, Mount, Wiring
 from services.kit.settings import SettingsError
 from services.tenancy.adapters.cached import CachedFacts
+from services.tenancy.adapters.content_keys import ContentKeys
+from services.tenancy.adapters.conversation_keys import ConversationKeyMaker
+from services.tenancy.adapters.conversation_store import PostgresConversations
+from services.tenancy.adapters.embedder import HashingEmbedder
+from services.tenancy.adapters.knowledge_store import PostgresKnowledge
+from services.tenancy.adapters.leavers import AuthLeavers
 from services.tenancy.adapters.lifecycle import PostgresLifecycle
+from services.tenancy.adapters.policy_store import PostgresPolicies
 from services.tenancy.adapters.postgres import PostgresStore
+from services.tenancy.adapters.resource_owner import BackendOwner
+from services.tenancy.adapters.resource_store import PostgresResources
+from services.tenancy.conversations import Conversations
 from services.tenancy.directory import Directory
+from services.tenancy.judging import Judge
+from services.tenancy.knowledge import Knowledge
 from services.tenancy.policy import Engine, PolicyInvalidError
+from services.tenancy.policy.resources import DOCUMENT
+from services.tenancy.policy_admin import PolicyAdmin
+from services.tenancy.policysets import PolicySets
+from services.tenancy.resources import Resources
 from services.tenancy.servicer import Core, TenancyServicer
 from services.tenancy.settings import TenancySettings
+from services.tenancy.trials import Trials
+from services.tenancy.turns import Turns
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TenancyService"]
 
@@ -34,15 +52,55 @@ async def build(settings: TenancySettings, wiring: Wiring) -> App:
     store = PostgresStore(database)
     remembered = CachedFacts(store, settings.tenancy_cache_seconds)
     zones = frozenset(zoneinfo.available_timezones() | {"UTC"})
+    policies = PostgresPolicies(database)
+    sets = PolicySets(policies, engine)
+    trials = Trials(sets, policies)
+    wiring.stack.push_async_callback(trials.close)
+    judge = Judge(store, remembered, sets, wiring.clock)
+    kept = PostgresResources(database)
     core = Core(
-        engine,
+        sets,
+        PolicyAdmin(store, remembered, policies, sets, trials, wiring.clock),
+        trials,
+        Turns(1),
+        wiring.clock,
         remembered,
         store,
         PostgresLifecycle(database),
-        Directory(store, remembered, engine, zones),
+        Directory(store, remembered, sets, zones, wiring.clock, AuthLeavers(lambda: wiring.channel("auth"))),
         frozenset(settings.tenancy_plans),
+        judge,
+        Resources(judge, kept, owners_of(settings, wiring, engine), engine.language.described),
+        Knowledge(judge, await _knowledge(settings, wiring), kept, HashingEmbedder()),
+        Conversations(
+            PostgresConversations(database), ConversationKeyMaker(wiring.keys), judge, wiring.trail, wiring.clock
+        ),
     )
     return App("tenancy", [Mount(TenancyServicer(core), add_TenancyServiceServicer_to_server, DESCRIPTOR)])
+
+
+async def _knowledge(settings: TenancySettings, wiring: Wiring) -> PostgresKnowledge:
+    """Documents take longer than facts: a pool of their own, so that nobody's permission waits for a search."""
+    database = Database(
+        settings.database_url.get_secret_value(),
+        max_size=4,
+        acquire_seconds=settings.store_timeout,
+        statement_seconds=settings.tenancy_knowledge_timeout,
+    )
+    keys = ContentKeys(wiring.keys)
+    await database.open()
+    wiring.stack.push_async_callback(database.close)
+    return PostgresKnowledge(database, keys)
+
+
+def owners_of(settings: TenancySettings, wiring: Wiring, engine: Engine) -> dict[str, BackendOwner]:
+    """The backends that are asked for owners, by type; raises SettingsError for a type the schema does not describe."""
+    if not settings.tenancy_resource_owners.keys() <= engine.language.described - {DOCUMENT}:
+        raise SettingsError("tenancy_resource_owners: only types that a product added to the schema")
+    return {
+        kind: BackendOwner(wiring.channel(peer), peer, settings.tenancy_owner_timeout)
+        for kind, peer in settings.tenancy_resource_owners.items()
+    }
 
 
 def load_engine(folder: Path) -> Engine:

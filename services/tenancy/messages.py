@@ -7,16 +7,23 @@ from hauberk.common.v1 import decision_pb2 as common
 from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 
 from services.tenancy.policy import Brand, Cause, Decision, Member, Organisation, Resolved, Status
+from services.tenancy.ports import Difference, PolicyVersion, Use
 
 REASONS = {
     Cause.NONE: common.REASON_NONE,
     Cause.ORGANISATION_SUSPENDED: common.REASON_ORGANISATION_SUSPENDED,
     Cause.NOT_PERMITTED: common.REASON_NOT_PERMITTED,
     Cause.POLICY_ERROR: common.REASON_POLICY_ERROR,
+    Cause.STEP_UP_REQUIRED: common.REASON_STEP_UP_REQUIRED,
 }
 _STATUSES = {
     Status.ACTIVE: pb.ORGANISATION_STATUS_ACTIVE,
     Status.SUSPENDED: pb.ORGANISATION_STATUS_SUSPENDED,
+}
+_USES = {
+    Use.KEPT: pb.POLICY_USE_UNSPECIFIED,
+    Use.ENFORCED: pb.POLICY_USE_ENFORCE,
+    Use.TRIED: pb.POLICY_USE_TRY,
 }
 STATUS_OF = {code: status for status, code in _STATUSES.items()}
 _MAX_POLICIES = 64
@@ -79,6 +86,26 @@ def member_of(message: pb.Member) -> Member:
     """A member as asked for."""
     brands = frozenset(message.brands)
     return Member(message.user, tuple(dict.fromkeys(message.roles)), brands, all_brands=not brands)
+
+
+def policy_version(facts: PolicyVersion) -> pb.PolicyVersion:
+    """A version of an organisation's own policies; number 0 is none."""
+    message = pb.PolicyVersion(version=facts.number, policies=facts.policies, digest=facts.digest)
+    message.use = _USES[facts.use]
+    if facts.created_at:
+        message.created_at.CopyFrom(_time(facts.created_at))
+    return message
+
+
+def policy_difference(found: Difference) -> pb.PolicyDifference:
+    """What a trial counted of one kind of question."""
+    return pb.PolicyDifference(
+        action=found.action,
+        resource_type=found.resource_type,
+        asked=found.asked,
+        would_refuse=found.would_refuse,
+        would_allow=found.would_allow,
+    )
 
 
 def _time(seconds: float) -> Timestamp:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from services.kit.caller import Caller
@@ -73,6 +74,17 @@ class TenancyStore(Protocol):
         ...
 
 
+class Leavers(Protocol):
+    """Who is told that somebody is no member any more, so that nothing issued to them stays good."""
+
+    async def ended(self, token: str, user: str) -> None:
+        """Everything issued to the user so far is revoked when this returns; `token` is of whoever removed them.
+
+        Safe to repeat. Raises Unavailable or DeadlineExceeded: the member is gone, the revocation is to be asked again.
+        """
+        ...
+
+
 class Lifecycle(Protocol):
     """What an operator may do: lifecycle, never tenant data."""
 
@@ -88,4 +100,82 @@ class Lifecycle(Protocol):
 
     async def update(self, organisation: str, plan: str | None, status: Status | None) -> Organisation | None:
         """Changes what is given; None when there is none."""
+        ...
+
+
+class Use(Enum):
+    """What an organisation does with a version of its own policies."""
+
+    KEPT = "kept"
+    ENFORCED = "enforced"
+    TRIED = "tried"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """A version of an organisation's own policies, without its text; number 0 is none."""
+
+    number: int
+    policies: int = 0
+    digest: str = ""
+    created_at: float = 0.0
+    use: Use = Use.KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyText:
+    """What a version is written and read as: its source, and its policies one by one for the schema `language`."""
+
+    source: str
+    compiled: str
+    language: str
+    digest: str
+    policies: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How often a tried version would have answered a kind of question otherwise."""
+
+    action: str
+    resource_type: str
+    asked: int
+    would_refuse: int
+    would_allow: int
+
+
+class PolicyStore(Protocol):
+    """The policies that an organisation wrote. `etag` empty = no precondition; else FailedPrecondition when the
+    state has another by now. Nothing is changed by a method that raises."""
+
+    async def add(self, caller: Caller, text: PolicyText, use: Use, etag: str) -> tuple[PolicyVersion, str]:
+        """The new version, and the etag now. FailedPrecondition when too many are kept."""
+        ...
+
+    async def load(self, caller: Caller, number: int) -> PolicyText | None:
+        """A version to evaluate; None when there is none."""
+        ...
+
+    async def read(self, caller: Caller, number: int) -> tuple[PolicyVersion, str] | None:
+        """A version and its source, 0 = the one in force; None when there is none."""
+        ...
+
+    async def versions(self, caller: Caller, before: int, limit: int) -> tuple[tuple[PolicyVersion, ...], str]:
+        """Up to `limit` versions below `before`, the newest first (0 = from the newest), and the etag."""
+        ...
+
+    async def use(self, caller: Caller, number: int, use: Use, etag: str) -> tuple[PolicyVersion, str]:
+        """Puts a version in force or tries it; 0 = none. NotFound when there is no such version."""
+        ...
+
+    async def delete(self, caller: Caller, number: int) -> bool:
+        """False when there was none; FailedPrecondition when it is in force or tried."""
+        ...
+
+    async def count(self, caller: Caller, number: int, differences: Collection[Difference]) -> None:
+        """Adds to what was counted of a version; nothing when it is gone."""
+        ...
+
+    async def differences(self, caller: Caller, number: int) -> tuple[Difference, ...] | None:
+        """What was counted; None when there is no such version."""
         ...

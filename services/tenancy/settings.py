@@ -19,3 +19,8 @@ class TenancySettings(ServiceSettings):
         ("free", "pro", "enterprise"), min_length=1, description="plans to choose from"
     )
     tenancy_cache_seconds: float = Field(2.0, ge=0, le=2, description="how old the facts of a decision may be")
+    tenancy_resource_owners: dict[str, str] = Field(
+        default_factory=dict, description="resource types that a backend of yours keeps, each with the peer to ask"
+    )
+    tenancy_owner_timeout: float = Field(0.3, gt=0, le=5, description="longest wait for such a backend; then: refused")
+    tenancy_knowledge_timeout: float = Field(3.0, gt=0, le=10, description="longest wait for one statement of a search")

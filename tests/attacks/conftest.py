@@ -14,6 +14,7 @@ from services.kit.keys import TXN_SIGNING, KeyRing
 from tests.attacks.forge import Forge
 from tests.attacks.rpcs import BACKEND
 from tests.support.backend import Backend
+from tests.support.guarded import Guarded, guarded_stack
 from tests.support.stores import make_folder
 
 
@@ -47,3 +48,10 @@ async def backend(target: Stack) -> Backend:
 async def thief(target: Stack) -> Backend:
     """Another backend with a genuine certificate of its own."""
     return Backend(target, "backend/thief")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def guarded() -> AsyncIterator[Guarded]:
+    """Every address is soon over its limit; challenges are verified by a provider on this machine."""
+    async with guarded_stack() as made:
+        yield made

@@ -35,7 +35,35 @@ def test_admit_runs_embedded_and_as_processes() -> None:
     assert [case["case"] for case in bench("admit")] == ["embedded", "processes"]
 
 
+def test_a_revoked_user_is_refused_everywhere_within_a_second() -> None:
+    guard, embedded = bench("revoke")
+    assert (guard["case"], embedded["case"]) == ("guard", "embedded")
+    assert guard["p50_ms"] < 0.05
+    assert embedded["verifiers"] == 8 and embedded["accepted_before"] > 100
+    assert embedded["after_return_max_ms"] < 1000
+
+
 def test_complete_restores_every_placeholder() -> None:
     (case,) = bench("complete")
     assert case["case"] == "embedded"
     assert case["placeholders"] == 6
+
+
+def test_authenticate_tells_what_a_signature_costs_and_a_bad_checksum() -> None:
+    cases = {case["case"]: case for case in bench("authenticate")}
+    assert list(cases) == ["cached RS256", "cached ES256", "cold RS256", "cold ES256", "api key", "bad checksum"]
+    assert cases["bad checksum"]["p50_us"] < 10
+
+
+def test_a_search_finds_as_many_as_there_are() -> None:
+    cases = bench("search")
+    assert [case["case"] for case in cases] == ["10 documents", "100 documents", "1000 documents"]
+    for case in cases:
+        assert case["rows_least"] == 10
+        assert case["recall_at_10"] >= 0.95
+
+
+def test_a_plan_is_never_wider_than_the_check() -> None:
+    (case,) = bench("plan")
+    assert (case["wider"], case["disagreements"]) == (0, 0)
+    assert case["allowed"] > case["left_out"] > 0

@@ -14,8 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hauberk.auth.v1.auth_service_pb2 import CreateSessionRequest
+from hauberk.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 
 from cli.demo.tools import TOOL
+from cli.main import main
 from cli.members import Administrator
 from embedded.client import Connection
 from embedded.layout import read_running
@@ -125,6 +128,26 @@ def test_complete_as_a_stream_prints_the_answer_as_it_comes(up: Up) -> None:
     assert found["outcome"] == "OUTCOME_ALLOW"
 
 
+def test_sessions_are_listed_and_ended(up: Up) -> None:
+    async def opened() -> str:
+        connection = Connection(up.folder)
+        try:
+            own = await Administrator(connection).metadata()
+            stub = AuthServiceStub(connection.channel("auth"))
+            return str((await stub.CreateSession(CreateSessionRequest(), timeout=10, metadata=own)).session_id)
+        finally:
+            await connection.close()
+
+    made = asyncio.run(opened())
+    assert made in hauberk("sessions", "list", "--data", str(up.folder)).stdout
+    ended = hauberk("sessions", "revoke", made, "--data", str(up.folder))
+    assert (ended.returncode, ended.stdout) == (0, "revoked\n")
+    found = json.loads(hauberk("sessions", "list", "ada", "--json", "--data", str(up.folder)).stdout)
+    assert made not in {one["session_id"] for one in found["sessions"]}
+    unknown = hauberk("sessions", "revoke", "ses_" + "0" * 22, "--data", str(up.folder))
+    assert unknown.returncode == 2 and len(unknown.stderr.splitlines()) == 1
+
+
 def test_an_unknown_admission_is_refused_and_a_malformed_one_cannot_be_decided(up: Up) -> None:
     unknown = hauberk("complete", "--data", str(up.folder), "adm_" + "A" * 43, "hello", "--json")
     assert unknown.returncode == 1
@@ -172,6 +195,35 @@ def test_the_trail_of_all_this_is_intact(up: Up) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["intact"] is True and found["verified"] > 5
+
+
+def test_a_key_is_made_replaced_and_ended(up: Up, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*args: str, status: int = 0) -> tuple[str, str]:
+        assert main(["api-keys", *args, "--data", str(up.folder)]) == status
+        return capsys.readouterr()
+
+    key, said = run("create", "--name", "ci", "--days", "90", "--from", "192.0.2.0/24", "--limit", "requests:100:60")
+    assert key.startswith("hbk_test_") and key.count("\n") == 1, said
+    key_id = said.split()[0]
+    successor, _ = run("rotate", key_id, "--grace", "0")
+    assert successor.startswith("hbk_test_") and successor != key
+    listed = {each["key_id"]: each for each in json.loads(run("list", "--json")[0])["keys"]}
+    new = listed[listed[key_id]["rotated_to"]]
+    assert (new["allowed_addresses"], new["limits"][0]["amount"]) == (["192.0.2.0/24"], "100")
+    assert key.strip() not in str(listed)
+    assert "done" in run("revoke", new["key_id"])[0]
+    assert "active" in run("peppers")[0]
+    assert "nobody" in run("use", new["key_id"])[0]
+    run("use", "key_" + "9" * 22, status=2)
+
+
+def test_revocations_shows_who_follows(up: Up) -> None:
+    done = hauberk("revocations", "--data", str(up.folder), "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["processes"] and all(process["following"] for process in found["processes"])
+    shown = hauberk("revocations", "--data", str(up.folder))
+    assert "memory" in shown.stdout and "asking auth" not in shown.stdout
 
 
 def test_a_folder_in_use_is_said_plainly(up: Up) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.auth.policy import admissions
 from services.auth.policy.admissions import Admission
-from services.kit.keys import VersionedSecret
+from services.kit.keys import ADMISSION, Derived, KeyPort, VersionedSecret
 from services.kit.redis import RedisStore
 from services.kit.telemetry import span
 
@@ -20,18 +20,18 @@ _NONCE = 12
 
 
 class RedisAdmissionStore:
-    """`services.auth.ports.AdmissionStore`; `keys` are all versions, the active one first."""
+    """`services.auth.ports.AdmissionStore` over the key port; raises KeyMissingError when made without a key."""
 
-    def __init__(self, store: RedisStore, keys: Sequence[VersionedSecret]) -> None:
+    def __init__(self, store: RedisStore, keys: KeyPort) -> None:
         self._store = store
-        self._active = keys[0].kid
-        self._ciphers = {key.kid: AESGCM(_derive(key.value)) for key in keys}
+        self._ciphers = Derived(keys, ADMISSION, _ciphers)
 
     async def put(self, digest: str, admission: Admission, seconds: float) -> None:
         """The digest is sealed in: a record moved to another handle does not open."""
         nonce = secrets.token_bytes(_NONCE)
-        sealed = self._ciphers[self._active].encrypt(nonce, admissions.to_bytes(admission), digest.encode())
-        value = self._active.encode() + b"." + nonce + sealed
+        kid, cipher = next(iter(self._ciphers().items()))
+        sealed = cipher.encrypt(nonce, admissions.to_bytes(admission), digest.encode())
+        value = kid.encode() + b"." + nonce + sealed
         with span("redis auth admission put"), self._store.guard():
             await self._store.client.set(_key(digest), value, px=max(1, round(seconds * 1000)), nx=True)
 
@@ -42,13 +42,18 @@ class RedisAdmissionStore:
         if not isinstance(value, bytes):
             return None
         kid, _, rest = value.partition(b".")
-        cipher = self._ciphers.get(kid.decode("ascii", "replace"))
+        cipher = self._ciphers().get(kid.decode("ascii", "replace"))
         if cipher is None:
             return None
         try:
             return admissions.from_bytes(cipher.decrypt(rest[:_NONCE], rest[_NONCE:], digest.encode()))
         except (InvalidTag, ValueError):
             return None
+
+
+def _ciphers(versions: Sequence[VersionedSecret]) -> dict[str, AESGCM]:
+    """The active one first."""
+    return {version.kid: AESGCM(_derive(version.value)) for version in versions}
 
 
 def _derive(key: bytes) -> bytes:

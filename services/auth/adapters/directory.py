@@ -42,4 +42,5 @@ class TenancyDirectory:
             plan=answer.plan,
             zone=answer.zone or "UTC",
             account_created=answer.account_created_at.seconds,
+            roles=frozenset(answer.roles),
         )

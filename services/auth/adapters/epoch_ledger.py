@@ -16,9 +16,13 @@ _READ: LiteralString = (
     " FROM auth.api_keys WHERE key_id = ANY(%s)"
 )
 _RISE: LiteralString = (
-    "INSERT INTO auth.epochs AS e (org_id, name, epoch, raised_at) VALUES (%s, %s, 1, clock_timestamp())"
+    "INSERT INTO auth.epochs AS e (org_id, name, epoch, raised_at, expires_at)"
+    " VALUES (%s, %s, 1, clock_timestamp(), to_timestamp(%s))"
     " ON CONFLICT (org_id, name) DO UPDATE SET epoch = e.epoch + 1,"
-    " raised_at = greatest(e.raised_at, clock_timestamp())"
+    " raised_at = greatest(e.raised_at, clock_timestamp()),"
+    # Kept for good once somebody wanted that.
+    " expires_at = CASE WHEN e.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL"
+    " ELSE greatest(e.expires_at, excluded.expires_at) END"
     " RETURNING epoch, extract(epoch FROM raised_at)"
 )
 
@@ -39,10 +43,10 @@ class PostgresEpochLedger:
         found.update({str(row[0]): _mark(row[1:]) for row in rows})
         return found
 
-    async def rise(self, proof: Proven, organisation: str, name: str) -> Mark:
-        """The next epoch, committed when this returns."""
+    async def rise(self, proof: Proven, organisation: str, name: str, keep_until: float | None = None) -> Mark:
+        """The next epoch, committed when this returns, and with it its place in the feed (by a trigger)."""
         async with self._database.tenant(proof) as connection:
-            row = await (await connection.execute(_RISE, [organisation, name])).fetchone()
+            row = await (await connection.execute(_RISE, [organisation, name, keep_until])).fetchone()
         assert row is not None  # noqa: S101 - an upsert that returns nothing raised before
         return _mark(row)
 

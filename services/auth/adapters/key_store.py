@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, LiteralString
 
+from psycopg.errors import UniqueViolation
+
+from services.auth.adapters.key_rows import BY_COLUMNS, COLUMNS, moment, record_of, values_of, write_notice
 from services.auth.policy.api_keys import KeyRecord
 from services.auth.ports import NewKey
+from services.kit.errors import AlreadyExists
 from services.kit.postgres import Connection, Database, Proven
 from services.kit.telemetry import span
 
-_COLUMNS: LiteralString = (
-    "key_id, org_id, subject, brand, scopes, last_four, created_at, display_name,"
-    " expires_at, revoked_at, rotated_to, grace_until, epoch"
-)
 _BY_DIGEST: LiteralString = (
-    "SELECT k.key_id, k.org_id, k.subject, k.brand, k.scopes, k.last_four, k.created_at, k.display_name,"
-    " k.expires_at, k.revoked_at, k.rotated_to, k.grace_until, k.epoch"
-    " FROM unnest(%s::bytea[]) AS d, LATERAL auth.key_by_digest(d) AS k LIMIT 1"
+    "SELECT "  # noqa: S608 - constants only
+    + BY_COLUMNS
+    + " FROM unnest(%s::bytea[]) AS d, LATERAL auth.key_by_digest(d) AS k LIMIT 1"
 )
 _INSERT: LiteralString = (
     "INSERT INTO auth.api_keys"  # noqa: S608 - constants only
-    " (org_id, key_id, digest, pepper, display_name, subject, brand, scopes, last_four, created_by, expires_at)"
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING " + _COLUMNS
+    " (org_id, key_id, display_name, subject, brand, scopes, last_four, expires_at, not_before, addresses, limits, alg,"
+    " digest, pepper, created_by) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s::text[]::cidr[], %s, %s, %s, %s, %s)"
+    " RETURNING " + COLUMNS
+)
+# A key that may still be used by somebody: not ended, and issued after whatever was revoked as a whole.
+_ACTIVE: LiteralString = (
+    "SELECT EXISTS (SELECT FROM auth.api_keys AS k WHERE k.org_id = hauberk.current_org() AND k.revoked_at IS NULL"
+    " AND coalesce(least(k.expires_at, k.grace_until), 'infinity') > %s AND NOT EXISTS (SELECT FROM auth.epochs AS e"
+    " WHERE e.org_id = k.org_id AND e.name IN ('o', 'u:' || k.subject, 'b:' || k.brand)"
+    " AND e.raised_at >= k.created_at))"
 )
 _END: LiteralString = (
-    "UPDATE auth.api_keys SET rotated_to = %s, grace_until = %s,"
+    "UPDATE auth.api_keys SET rotated_to = %s, grace_until = %s, rotated_at = clock_timestamp(),"
     " epoch = epoch + %s, epoch_at = CASE WHEN %s > 0 THEN clock_timestamp() ELSE epoch_at END"
     " WHERE org_id = %s AND key_id = %s AND rotated_to = '' AND revoked_at IS NULL"
 )
@@ -35,10 +43,10 @@ _REVOKE: LiteralString = (
     " WHERE org_id = hauberk.current_org() AND key_id = %s AND revoked_at IS NULL"
 )
 _FIND_OWN: LiteralString = (
-    "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org() AND key_id = %s"  # noqa: S608 - constants only
+    "SELECT " + COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org() AND key_id = %s"  # noqa: S608 - constants only
 )
 _PAGE: LiteralString = (
-    "SELECT " + _COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org()"  # noqa: S608 - constants only
+    "SELECT " + COLUMNS + " FROM auth.api_keys WHERE org_id = hauberk.current_org()"  # noqa: S608 - constants only
     " AND (created_at, key_id) > (%s, %s) ORDER BY created_at, key_id LIMIT %s"
 )
 
@@ -55,14 +63,18 @@ class PostgresKeyStore:
             async with self._database.anonymous() as connection:
                 return await _one(connection, _BY_DIGEST, [list(digests)])
 
-    async def add_first(self, proof: Proven, new: NewKey) -> KeyRecord | None:
+    async def active(self, proof: Proven, now: float) -> bool:
+        """One index scan over the tenant's keys."""
+        async with self._database.tenant(proof) as connection:
+            return await _is_active(connection, moment(now))
+
+    async def add_first(self, proof: Proven, new: NewKey, now: float) -> KeyRecord | None:
         """Two operators at once: the lock lets one of them be first."""
         async with self._database.tenant(proof) as connection:
             await connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended('auth.first_key:' || %s, 0))", [new.record.organisation]
             )
-            row = await (await connection.execute("SELECT EXISTS (SELECT FROM auth.api_keys)")).fetchone()
-            if row is None or row[0]:
+            if await _is_active(connection, moment(now)):
                 return None
             return await _insert(connection, new)
 
@@ -83,9 +95,13 @@ class PostgresKeyStore:
         rise = int(cut)
         async with self._database.tenant(proof) as connection:
             ended = await connection.execute(
-                _END, [new.record.key_id, _moment(grace_until), rise, rise, old.organisation, old.key_id]
+                _END, [new.record.key_id, moment(grace_until), rise, rise, old.organisation, old.key_id]
             )
-            return await _insert(connection, new) if ended.rowcount == 1 else None
+            if ended.rowcount != 1:
+                return None
+            body = {"rotated_to": new.record.key_id, "ends_at": int(grace_until)}
+            await write_notice(connection, old.organisation, old.key_id, "rotated", body)
+            return await _insert(connection, new)
 
     async def revoke(self, proof: Proven, key_id: str) -> KeyRecord | None:
         """Epoch and revocation in one statement."""
@@ -97,60 +113,25 @@ class PostgresKeyStore:
         """By the index that leads with the tenant."""
         created_at, key_id = after or (0.0, "")
         async with self._database.tenant(proof) as connection:
-            rows = await (await connection.execute(_PAGE, [_moment(created_at), key_id, size])).fetchall()
-        return [_record(row) for row in rows]
+            rows = await (await connection.execute(_PAGE, [moment(created_at), key_id, size])).fetchall()
+        return [record_of(row) for row in rows]
+
+
+async def _is_active(connection: Connection, now: datetime) -> bool:
+    row = await (await connection.execute(_ACTIVE, [now])).fetchone()
+    return row is None or bool(row[0])
 
 
 async def _insert(connection: Connection, new: NewKey) -> KeyRecord:
-    record = new.record
-    row = await (
-        await connection.execute(
-            _INSERT,
-            [
-                record.organisation,
-                record.key_id,
-                new.digest.value,
-                new.digest.pepper,
-                record.display_name,
-                record.subject,
-                record.brand,
-                sorted(record.scopes),
-                record.last_four,
-                new.created_by,
-                None if record.expires_at is None else _moment(record.expires_at),
-            ],
-        )
-    ).fetchone()
+    values = [*values_of(new.record), new.digest.value, new.digest.pepper, new.created_by]
+    try:
+        row = await (await connection.execute(_INSERT, values)).fetchone()
+    except UniqueViolation:  # only an imported hash can be somebody's already
+        raise AlreadyExists("API key") from None
     assert row is not None  # noqa: S101 - an INSERT that returns nothing raised before
-    return _record(row)
+    return record_of(row)
 
 
 async def _one(connection: Connection, statement: LiteralString, values: list[Any]) -> KeyRecord | None:
     row = await (await connection.execute(statement, values)).fetchone()
-    return None if row is None else _record(row)
-
-
-def _record(row: tuple[Any, ...]) -> KeyRecord:
-    return KeyRecord(
-        key_id=row[0],
-        organisation=row[1],
-        subject=row[2],
-        brand=row[3],
-        scopes=frozenset(row[4]),
-        last_four=row[5],
-        created_at=row[6].timestamp(),
-        display_name=row[7],
-        expires_at=_seconds(row[8]),
-        revoked_at=_seconds(row[9]),
-        rotated_to=row[10],
-        grace_until=_seconds(row[11]),
-        epoch=int(row[12]),
-    )
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return None if row is None else record_of(row)

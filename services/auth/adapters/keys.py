@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -14,47 +15,79 @@ from jwt.algorithms import ECAlgorithm
 
 from services.auth.ports import Digest
 from services.kit import org_proof
-from services.kit.keys import API_KEY_PEPPER, ORG_MAC, TXN_SIGNING, KeyMissingError, KeyPort, VersionedSecret
+from services.kit.keys import (
+    API_KEY_PEPPER,
+    ORG_MAC,
+    TXN_SIGNING,
+    Derived,
+    KeyMissingError,
+    KeyPort,
+    VersionedSecret,
+)
 from services.kit.txn_token import ALGORITHM, TYP
+
+
+@dataclass(frozen=True)
+class _Signing:
+    """The active version, ready to sign, and every public key: one that does not sign yet is published already."""
+
+    key: ec.EllipticCurvePrivateKey
+    header: dict[str, str]
+    jwks: str
 
 
 class KeySigner:
     """`services.auth.ports.Signer` over the key port; raises KeyMissingError when made without proper keys."""
 
     def __init__(self, keys: KeyPort) -> None:
-        versions = [(version.kid, _private_key(version)) for version in keys.versions(TXN_SIGNING)]
-        self._kid, self._key = versions[0]
-        self._header = {"typ": TYP, "kid": self._kid}
-        self._jwks = json.dumps({"keys": [_public(kid, key) for kid, key in versions]})
-        self._mac = keys.versions(ORG_MAC)[0]
+        self._signing = Derived(keys, TXN_SIGNING, _signing)
+        self._mac = Derived(keys, ORG_MAC, _mac)
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """With the active version."""
-        return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM, headers=self._header)
+        signing = self._signing()
+        return jwt.encode(dict(claims), signing.key, algorithm=ALGORITHM, headers=signing.header)
 
     def prove(self, organisation: str, expires_at: float) -> str:
         """See `services.kit.org_proof`."""
-        return org_proof.mint(organisation, expires_at, self._mac.kid, self._mac.value)
+        mac = self._mac()
+        return org_proof.mint(organisation, expires_at, mac.kid, mac.value)
 
     def jwks(self) -> str:
-        """Made once."""
-        return self._jwks
+        """Made once for each set of versions."""
+        return self._signing().jwks
 
 
 class KeyPepper:
     """`services.auth.ports.Pepper` over the key port."""
 
     def __init__(self, keys: KeyPort) -> None:
-        self._versions = keys.versions(API_KEY_PEPPER)
+        self._versions = Derived(keys, API_KEY_PEPPER, tuple)
 
     def digest(self, key: str) -> Digest:
         """With the active version."""
-        active = self._versions[0]
+        active = self._versions()[0]
         return Digest(active.kid, _hmac(active, key))
 
-    def all_digests(self, key: str) -> tuple[bytes, ...]:
+    def all_digests(self, key: str) -> tuple[Digest, ...]:
         """Always the same amount of work, whichever version the key was kept with."""
-        return tuple(_hmac(version, key) for version in self._versions)
+        return tuple(Digest(version.kid, _hmac(version, key)) for version in self._versions())
+
+
+def _signing(versions: Sequence[VersionedSecret]) -> _Signing:
+    parsed = [(version.kid, _private_key(version)) for version in versions]
+    kid, key = parsed[0]
+    jwks = json.dumps({"keys": [_public(name, each) for name, each in parsed]})
+    return _Signing(key, {"typ": TYP, "kid": kid}, jwks)
+
+
+def _mac(versions: Sequence[VersionedSecret]) -> VersionedSecret:
+    for version in versions:
+        try:
+            org_proof.pads(version.value)
+        except ValueError:
+            raise KeyMissingError(f"key {ORG_MAC}: version {version.kid} has fewer than 32 bytes") from None
+    return versions[0]
 
 
 def _hmac(version: VersionedSecret, key: str) -> bytes:

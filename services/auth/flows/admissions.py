@@ -83,7 +83,7 @@ class Admissions:
             return _refused(cause, presented_by)
         caller = _caller(admission)
         grounds = grounds_of(caller)
-        marks = await self._book.read(admission.organisation, grounds.names())
+        marks = await self._book.read_grounds(admission.organisation, grounds)
         if epochs.snapshot(marks, grounds) != admission.epochs:
             return _refused(Cause.EPOCH_OVERTAKEN, presented_by)
         return Continued(Cause.NONE, self._minter.mint(caller), admission)

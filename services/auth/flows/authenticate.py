@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
@@ -11,7 +13,7 @@ from services.auth.flows.api_keys import BrandOf
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.memberships import Memberships
 from services.auth.flows.minting import Minted, Minter
-from services.auth.policy import epochs
+from services.auth.policy import epochs, sessions
 from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Marks
 from services.auth.policy.identity import Circumstances, Membership, Presented, Verified, select_brand
@@ -38,6 +40,10 @@ class Verifier(Protocol):
         ...
 
 
+def _no_challenge(_organisation: str, _brand: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request to authenticate. `workload` is who will use the token."""
@@ -48,6 +54,8 @@ class Asked:
     workload: str
     txn: str
     circumstances: Circumstances
+    # The provider of a verified challenge of this organisation's brand; empty when there is none.
+    challenge_of: Callable[[str, str], str] = _no_challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class Authenticated:
     txn: str
     minted: Minted | None = None
     context: bytes = field(default=b"", repr=False)
+    challenge: str = ""
 
 
 class Authenticator:
@@ -82,22 +91,28 @@ class Authenticator:
             chosen = select_brand(bound, asked.brand)
             return self._memberships.expected_brand(organisation, subject, chosen or bound)
 
-        found = await verifier.verify(Presented(asked.presented, asked.workload, asked.brand), brand_of)
+        presented = Presented(asked.presented, asked.workload, asked.brand, asked.circumstances.client_address)
+        found = await verifier.verify(presented, brand_of)
         if isinstance(found, Cause):
             return _refused(asked, txn, found)
         verified, marks = found
         brand = select_brand(verified.brand, asked.brand)
         if brand is None:
             return _refused(asked, txn, Cause.WRONG_BRAND)
-        membership = await self._memberships.resolve(verified.organisation, verified.subject, brand)
+        membership = await self._memberships.resolve(
+            verified.organisation, verified.subject, brand, max(mark.raised_at for mark in marks.values())
+        )
         if membership.cause is not Cause.NONE:
             return _refused(asked, txn, membership.cause)
+        if sessions.must_rotate(verified.roles, membership.roles):
+            return _refused(asked, txn, Cause.SESSION_MUST_ROTATE)
         current = await self._with_brand(verified, membership.brand, marks)
         if current is None:
             return _refused(asked, txn, Cause.EPOCH_OVERTAKEN)
         caller = _caller(verified, membership, current, asked.workload, txn)
-        minted = self._minter.mint(caller, asked.circumstances)
-        return Authenticated(Cause.NONE, txn, minted, verified.context)
+        challenge = asked.challenge_of(caller.organisation, caller.brand)
+        minted = self._minter.mint(caller, replace(asked.circumstances, challenge=challenge))
+        return Authenticated(Cause.NONE, txn, minted, verified.context, challenge)
 
     async def _with_brand(self, verified: Verified, brand: str, marks: Marks) -> Marks | None:
         """The marks with that of the brand, which tenancy may just have named; None when it was revoked since."""
@@ -128,6 +143,7 @@ def _caller(verified: Verified, membership: Membership, marks: Marks, workload: 
         account_created=membership.account_created,
         authentication=verified.authentication,
         limits=verified.limits,
+        credential_ends_at=math.floor(verified.ends_at),
     )
 
 

@@ -9,8 +9,9 @@ from services.auth.flows.minting import Minter
 from services.auth.policy import epochs
 from services.auth.policy.epochs import Mark
 from services.auth.ports import EpochLedger, EpochMirror
+from services.kit import epochs as naming
 from services.kit.caller import Caller
-from services.kit.epochs import grounds_of
+from services.kit.epochs import Grounds, grounds_of
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.logs import logger
 
@@ -20,10 +21,14 @@ R = TypeVar("R")
 class EpochBook:
     """Fails closed: without the mirror, or without the ledger when the mirror is empty, Unavailable is raised."""
 
-    def __init__(self, mirror: EpochMirror, ledger: EpochLedger, minter: Minter) -> None:
+    def __init__(
+        self, mirror: EpochMirror, ledger: EpochLedger, minter: Minter, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`changed` is called after each rise: the feed need not wait for its next glance at the store."""
         self._mirror = mirror
         self._ledger = ledger
         self._minter = minter
+        self._changed = changed
 
     async def read(self, organisation: str, names: Sequence[str]) -> dict[str, Mark]:
         """A mark for every name; one the mirror does not have is asked of the ledger, never assumed."""
@@ -36,13 +41,28 @@ class EpochBook:
             marks.update(told)
         return marks
 
+    async def read_grounds(self, organisation: str, grounds: Grounds) -> dict[str, Mark]:
+        """A mark for every name of `grounds`. A single token's own is looked for only where one was ever revoked.
+
+        Otherwise each new token would be a question to the ledger and an entry in the mirror.
+        """
+        own = naming.token(grounds.token_id) if grounds.token_id else ""
+        if not own:
+            return await self.read(organisation, grounds.names())
+        marks = await self.read(organisation, [*(name for name in grounds.names() if name != own), naming.ANY_TOKEN])
+        known = marks.pop(naming.ANY_TOKEN)
+        return marks | (await self.read(organisation, [own]) if known.epoch else {own: Mark()})
+
     async def change(self, organisation: str, name: str, commit: Callable[[], Awaitable[tuple[R, Mark | None]]]) -> R:
         """Runs `commit`, which raises the epoch of `name` in PostgreSQL and returns the new mark (None: unchanged).
 
         Raises Unavailable before anything happened, or from `commit` itself.
         """
         token = await self._mirror.withhold(organisation, name)
-        result, mark = await commit()
+        try:
+            result, mark = await commit()
+        finally:  # also when the answer is lost: it may have happened
+            self._changed()
         if mark is not None:
             try:
                 await self._mirror.publish(organisation, name, mark, token)
@@ -50,13 +70,16 @@ class EpochBook:
                 logger().warning("auth.epoch_not_published")
         return result
 
-    async def rise(self, caller: Caller, name: str) -> Mark:
-        """The next epoch of a user, a brand or the organisation of the caller."""
+    async def rise(self, caller: Caller, name: str, keep_until: float | None = None) -> Mark:
+        """The next epoch of a name in the organisation of the caller; for `keep_until` see the port."""
 
         async def commit() -> tuple[Mark, Mark]:
-            mark = await self._ledger.rise(caller, caller.organisation, name)
+            mark = await self._ledger.rise(caller, caller.organisation, name, keep_until)
             return mark, mark
 
+        if name.startswith(naming.token("")) and name != naming.ANY_TOKEN:
+            # First: whoever then still finds nothing under the name itself was asked before this call is answered.
+            await self.rise(caller, naming.ANY_TOKEN, keep_until)
         return await self.change(caller.organisation, name, commit)
 
     async def require_current(self, caller: Caller) -> None:
@@ -64,7 +87,11 @@ class EpochBook:
 
         A token lives for a minute; nobody may use that minute to make a new credential.
         """
-        grounds = grounds_of(caller)
-        marks = await self.read(caller.organisation, grounds.names())
-        if epochs.snapshot(marks, grounds) != caller.epochs:
+        if not await self.stands(caller):
             raise Unauthenticated
+
+    async def stands(self, caller: Caller) -> bool:
+        """Whether nothing that the caller stands on was revoked since its token was minted."""
+        grounds = grounds_of(caller)
+        marks = await self.read_grounds(caller.organisation, grounds)
+        return epochs.snapshot(marks, grounds) == caller.epochs

@@ -1,57 +1,30 @@
-"""Creates, rotates, revokes and lists API keys."""
+"""Creates, imports, rotates, revokes and lists API keys."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from services.auth.flows.epochs import EpochBook
-from services.auth.flows.memberships import Memberships
+from services.auth.flows.key_making import Issued, KeyMaker, Shape, Wanted
 from services.auth.flows.minting import Minter
+from services.auth.key_ports import OwnTrail, Use, UseStore
 from services.auth.policy import api_keys, scopes
 from services.auth.policy.api_keys import KeyRecord
 from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Mark
-from services.auth.ports import KeyStore, NewKey, Pepper
+from services.auth.ports import KeyStore, NewKey
 from services.kit import epochs as naming
 from services.kit.caller import Caller
 from services.kit.clock import Clock
-from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
+from services.kit.errors import FailedPrecondition, NotFound, PermissionDenied
 from services.kit.logs import logger
+
+__all__ = ["Issued", "KeyManagement", "Shape", "Wanted"]
 
 DEFAULT_GRACE_SECONDS = 7 * 86_400.0
 # With a shorter grace, processes that remember the old key could outlast it: then its epoch rises as well.
 SHORT_GRACE_SECONDS = 15.0
 DEFAULT_PAGE = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Prefix and environment of this deployment's keys."""
-
-    prefix: str
-    environment: str
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A key to be made; `seconds` of None never expires."""
-
-    subject: str
-    brand: str
-    scopes: tuple[str, ...]
-    display_name: str = ""
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A new key: the only time that its text exists here."""
-
-    text: str
-    record: KeyRecord
-    old_ends_at: float = 0.0
 
 
 class KeyManagement:
@@ -61,36 +34,58 @@ class KeyManagement:
         self,
         store: KeyStore,
         book: EpochBook,
-        memberships: Memberships,
+        maker: KeyMaker,
         minter: Minter,
-        pepper: Pepper,
         clock: Clock,
-        shape: Shape,
+        *,
+        trail: OwnTrail | None = None,
+        uses: UseStore | None = None,
     ) -> None:
         self._store = store
         self._book = book
-        self._memberships = memberships
         self._minter = minter
-        self._pepper = pepper
+        self._maker = maker
         self._clock = clock
-        self._shape = shape
+        self._trail = trail
+        self._uses = uses
 
     async def create(self, caller: Caller, wanted: Wanted) -> Issued:
         """A key for a member, with no scope that the caller does not hold."""
-        _require_grantable(wanted.scopes, caller.scopes)
         await self._book.require_current(caller)
-        await self._require_member(caller.organisation, wanted.subject, wanted.brand)
-        text, new = self._make(caller.organisation, wanted, caller.credential_id)
+        await self._maker.require(caller.organisation, wanted, caller.scopes)
+        text, new = self._maker.make(caller.organisation, wanted, caller.credential_id)
         return Issued(text, await self._store.add(caller, new))
 
+    async def take_over(self, caller: Caller, wanted: Wanted, sha256: bytes, last_four: str) -> KeyRecord:
+        """A key that was made elsewhere, known by its hash; the same bounds as for a new one."""
+        await self._book.require_current(caller)
+        if not self._maker.may_import(caller.organisation):
+            raise FailedPrecondition(
+                "IMPORT_NOT_ALLOWED", "this deployment accepts no imported keys of the organisation"
+            )
+        await self._maker.require(caller.organisation, wanted, caller.scopes)
+        new = self._maker.take_over(caller.organisation, wanted, sha256, last_four, caller.credential_id)
+        record = await self._store.add(caller, new)
+        logger().info("auth.key_imported", organisation=caller.organisation, key_id=record.key_id)
+        return record
+
     async def bootstrap(self, organisation: str, subject: str, brand: str) -> Issued:
-        """The first key of an organisation, for its operator's hand; refused when it ever had one."""
-        await self._require_member(organisation, subject, brand)
+        """A key for an organisation that has no active one, for its operator's hand: its first, or the way back in.
+
+        It is on record in the organisation's own trail before it exists.
+        """
+        await self._maker.require_member(organisation, subject, brand)
+        proof, now = self._minter.proof(organisation), self._clock.now()
+        if await self._store.active(proof, now):
+            raise _has_keys()
         wanted = Wanted(subject, brand, tuple(sorted(scopes.BOOTSTRAP)), "bootstrap")
-        text, new = self._make(organisation, wanted, "operator")
-        record = await self._store.add_first(self._minter.proof(organisation), new)
+        text, new = self._maker.make(organisation, wanted, "operator")
+        facts = {"key": new.record.key_id, "subject": subject}
+        if self._trail is not None:
+            await self._trail.put(organisation, "auth.bootstrap_api_key", "operator", facts, first=True)
+        record = await self._store.add_first(proof, new, now)
         if record is None:
-            raise FailedPrecondition("ORGANISATION_HAS_KEYS", "the organisation already has an API key")
+            raise _has_keys()
         logger().info("auth.key_bootstrapped", organisation=organisation, key_id=record.key_id)
         return Issued(text, record)
 
@@ -108,8 +103,16 @@ class KeyManagement:
         grace = DEFAULT_GRACE_SECONDS if grace is None else grace
         ends_at = api_keys.grace_end(old, now, grace)
         life = None if old.expires_at is None else old.expires_at - old.created_at
-        wanted = Wanted(old.subject, old.brand, tuple(old.scopes), old.display_name, life)
-        text, new = self._make(caller.organisation, wanted, caller.credential_id)
+        wanted = Wanted(
+            old.subject,
+            old.brand,
+            tuple(old.scopes),
+            old.display_name,
+            life,
+            addresses=old.addresses,
+            limits=old.limits,
+        )
+        text, new = self._maker.make(caller.organisation, wanted, caller.credential_id)
         record = await self._replace(caller, old, ends_at, new, cut=grace < SHORT_GRACE_SECONDS)
         return Issued(text, record, ends_at)
 
@@ -134,6 +137,24 @@ class KeyManagement:
         found = await self._store.page(caller, after, size + 1)
         return found[:size], len(found) > size
 
+    async def last_uses(self, caller: Caller, records: list[KeyRecord]) -> Mapping[str, Use]:
+        """The last use of each of these keys; of those alone that were used."""
+        if self._uses is None or not records:
+            return {}
+        return await self._uses.latest(caller, [record.key_id for record in records])
+
+    async def uses_of(self, caller: Caller, key_id: str) -> list[Use]:
+        """Who used a key, the latest first: who is still to be told that it was rotated."""
+        await self._book.require_current(caller)
+        if await self._store.find(caller, key_id) is None:
+            raise NotFound("API key")
+        return [] if self._uses is None else await self._uses.of_key(caller, key_id)
+
+    async def by_pepper(self) -> tuple[Mapping[str, tuple[int, int]], list[str]]:
+        """Keys of all organisations by version of the pepper, and the versions held, the active one first."""
+        counts = {} if self._uses is None else await self._uses.by_pepper(self._clock.now())
+        return counts, self._maker.peppers()
+
     async def _replace(self, caller: Caller, old: KeyRecord, ends_at: float, new: NewKey, *, cut: bool) -> KeyRecord:
         async def commit() -> tuple[KeyRecord | None, Mark | None]:
             record = await self._store.replace(caller, old, ends_at, new, cut)
@@ -147,35 +168,9 @@ class KeyManagement:
             raise _not_rotatable()
         return replaced
 
-    async def _require_member(self, organisation: str, subject: str, brand: str) -> None:
-        membership = await self._memberships.resolve(organisation, subject, brand)
-        if membership.cause is not Cause.NONE:
-            raise FailedPrecondition("NOT_A_MEMBER", "the subject is not a member of the organisation and brand")
 
-    def _make(self, organisation: str, wanted: Wanted, created_by: str) -> tuple[str, NewKey]:
-        text = api_keys.compose(self._shape.prefix, self._shape.environment, secrets.token_bytes(api_keys.SECRET_BYTES))
-        now = self._clock.now()
-        record = KeyRecord(
-            key_id=api_keys.key_id(secrets.token_bytes(api_keys.ID_BYTES)),
-            organisation=organisation,
-            subject=wanted.subject,
-            brand=wanted.brand,
-            scopes=frozenset(wanted.scopes),
-            last_four=text[-4:],
-            created_at=now,
-            display_name=wanted.display_name,
-            expires_at=None if wanted.seconds is None else now + wanted.seconds,
-        )
-        return text, NewKey(record, self._pepper.digest(text), created_by)
-
-
-def _require_grantable(wanted: Sequence[str], own: frozenset[str]) -> None:
-    refused = scopes.not_grantable(wanted, own)
-    if refused:
-        places = [index for index, scope in enumerate(wanted) if scope in refused]
-        raise InvalidArgument(
-            *(Violation(f"scopes[{index}]", "not a scope that the caller can grant") for index in places)
-        )
+def _has_keys() -> FailedPrecondition:
+    return FailedPrecondition("ORGANISATION_HAS_KEYS", "the organisation has an active API key")
 
 
 def _not_rotatable() -> FailedPrecondition:

@@ -10,6 +10,7 @@ from services.auth.ports import Directory
 from services.kit.clock import Clock
 
 REMEMBERED = 10_000
+CLOCKS_DIFFER = 10.0  # seconds, between PostgreSQL and this process
 
 
 class Memberships:
@@ -26,12 +27,15 @@ class Memberships:
         entry = self._known.get((organisation, subject, brand))
         return brand or (entry[1].brand if entry else "")
 
-    async def resolve(self, organisation: str, subject: str, brand: str) -> Membership:
-        """Raises Unavailable when tenancy does not answer and nothing fresh is known."""
+    async def resolve(self, organisation: str, subject: str, brand: str, revoked_at: float = 0.0) -> Membership:
+        """What was learnt before a revocation at `revoked_at` is asked again: a member may have been removed then.
+
+        Raises Unavailable when tenancy does not answer and nothing fresh is known.
+        """
         question = (organisation, subject, brand)
         now = self._clock.now()
         entry = self._known.get(question)
-        if entry is not None and entry[0] > now:
+        if entry is not None and entry[0] > now and entry[0] - self._seconds > revoked_at + CLOCKS_DIFFER:
             return entry[1]
         answer = await self._directory.resolve(organisation, subject, brand)
         if answer.cause is Cause.NONE:
@@ -42,3 +46,7 @@ class Memberships:
         else:
             self._known.pop(question, None)
         return answer
+
+    def clear(self) -> None:
+        """Forget all: the next question of each kind goes to tenancy."""
+        self._known.clear()

@@ -19,6 +19,10 @@ class Cause(Enum):
     KEY_REVOKED = "key_revoked"
     KEY_EXPIRED = "key_expired"
     KEY_GRACE_ENDED = "key_grace_ended"
+    KEY_NOT_YET_VALID = "key_not_yet_valid"
+    KEY_ADDRESS = "key_address"
+    KEY_WRONG_BRAND = "key_wrong_brand"
+    KEY_NOT_IMPORTABLE = "key_not_importable"
     # Tokens of an issuer
     JWT_OVERSIZE = "jwt_oversize"
     JWT_MALFORMED = "jwt_malformed"
@@ -36,8 +40,25 @@ class Cause(Enum):
     JWT_LIFETIME = "jwt_lifetime"
     JWT_SUBJECT = "jwt_subject"
     JWT_ORGANISATION = "jwt_organisation"
+    JWT_TOKEN_ID = "jwt_token_id"  # noqa: S105 - a cause, not a token
+    JWT_ACR = "jwt_acr"
+    JWT_AMR = "jwt_amr"
+    JWT_AUTH_AGE = "jwt_auth_age"
     # Context tokens; the precise cause is in the log of the service that redeems them
     CONTEXT_REFUSED = "context_refused"
+    # Sessions
+    SESSION_MALFORMED = "session_malformed"
+    SESSION_CHECKSUM = "session_checksum"
+    SESSION_WRONG_ENVIRONMENT = "session_wrong_environment"
+    SESSION_UNKNOWN = "session_unknown"
+    SESSION_REVOKED = "session_revoked"
+    SESSION_ROTATED = "session_rotated"
+    SESSION_EXPIRED = "session_expired"
+    SESSION_ADDRESS = "session_address"
+    SESSION_WRONG_BRAND = "session_wrong_brand"
+    SESSION_IDLE = "session_idle"
+    SESSION_CREDENTIAL_ENDED = "session_credential_ended"
+    SESSION_MUST_ROTATE = "session_must_rotate"
     # Any of them
     EPOCH_OVERTAKEN = "epoch_overtaken"
     WRONG_BRAND = "wrong_brand"

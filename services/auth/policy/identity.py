@@ -12,19 +12,23 @@ from services.kit.caller import UNSAID, Authentication, KeyLimit
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A credential as it came: the workload that will use its token, and the brand asked for (may be empty)."""
+    """A credential as it came: the workload that will use its token, the brand asked for and the address of the end
+    client (both may be empty)."""
 
     text: str = field(repr=False)
     workload: str
     brand: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
     """A credential that is good by itself; epochs and membership are still to be asked.
 
-    `key_id` and `limits` are set for API keys only, `session_id` for sessions, `token_id` and `authentication` for
-    what an issuer said; `slack` is how far its clock may be ahead; `context` is what a context token carried.
+    `key_id` and `limits` are set for API keys, `token_id` and `authentication` for what an issuer said, and for the
+    sessions that they opened; `session_id` and `roles` (as they were then) for sessions. `ends_at` is the end of a
+    token of an issuer (0 = unsaid); `slack` is how far its clock may be ahead; `context` is what a context token
+    carried.
     """
 
     organisation: str
@@ -38,6 +42,8 @@ class Verified:
     token_id: str = ""
     authentication: Authentication = UNSAID
     limits: tuple[KeyLimit, ...] = ()
+    roles: frozenset[str] | None = None
+    ends_at: float = 0.0
     slack: float = 0.0
     context: bytes = field(default=b"", repr=False)
 
@@ -51,6 +57,7 @@ class Membership:
     plan: str = ""
     zone: str = "UTC"
     account_created: int = 0
+    roles: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Circumstances:
     challenge: str = ""
 
     def claims(self) -> dict[str, str]:
-        """The claim `rctx`; a challenge is named, not believed."""
+        """The claim `rctx`; `challenge` names the provider of a verified one."""
         found = {
             "net": network_of(self.client_address),
             "origin": self.origin,

@@ -8,25 +8,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.auth.policy import scopes
+from services.auth.policy import jwt_assurance, scopes
 from services.auth.policy.api_keys import ID_BYTES, ID_LENGTH, base62
 from services.auth.policy.causes import Cause
 from services.auth.policy.jwt_shape import IssuerRules
+from services.kit.caller import Authentication
 
 REQUIRED = ("iss", "aud", "sub", "iat", "exp")
 _LATEST = 1e11
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_JTI = re.compile(r"[\x20-\x7e]{1,256}")
 
 
 @dataclass(frozen=True, slots=True)
 class Asserted:
-    """Who an issuer says is asking. `slack` is how far its clock may be ahead of ours."""
+    """Who an issuer says is asking, and in which span of time. `slack` is how far its clock may be ahead of ours."""
 
     organisation: str
     subject: str
     credential_id: str
     scopes: frozenset[str]
+    token_id: str
+    authentication: Authentication
     issued_at: float
+    not_before: float
+    expires_at: float
     slack: float
 
 
@@ -45,14 +51,42 @@ def decide(claims: Mapping[str, Any], rules: IssuerRules, now: float) -> Asserte
     organisation = _organisation(claims, rules)
     if organisation is None:
         return Cause.JWT_ORGANISATION
+    jti = claims.get("jti")
+    if (jti is None and rules.require_jti) or (jti is not None and not _is_jti(jti)):
+        return Cause.JWT_TOKEN_ID
+    authentication = jwt_assurance.facts(claims, rules, now)
+    cause = jwt_assurance.lacking(authentication, rules, now)
+    if cause is not Cause.NONE:
+        return cause
     return Asserted(
         organisation=organisation,
         subject=subject,
-        credential_id=_credential_id(rules.issuer, subject),
+        credential_id="jwt_" + _digest(rules.issuer, subject),
         scopes=_scopes(claims, rules),
+        token_id="" if jti is None else token_id(rules.issuer, jti),
+        authentication=authentication,
         issued_at=float(claims["iat"]),
+        not_before=float(max(claims["iat"], claims.get("nbf", 0))),
+        expires_at=float(claims["exp"]),
         slack=rules.leeway,
     )
+
+
+def still(asserted: Asserted, rules: IssuerRules, now: float) -> Cause:
+    """`decide` again for claims that were accepted before: of it, only time can have changed the outcome."""
+    if now < asserted.not_before - rules.leeway:
+        return Cause.JWT_NOT_YET_VALID
+    if asserted.expires_at <= now:
+        return Cause.JWT_EXPIRED
+    return jwt_assurance.lacking(asserted.authentication, rules, now)
+
+
+def token_id(issuer: str, jti: str) -> str:
+    """The name under which one token of an issuer is revoked: 22 base62 characters, whatever its own name is like.
+
+    It is a function of what the issuer said, not of the token's bytes: another spelling of the same token is the same.
+    """
+    return _digest(issuer, jti)
 
 
 def _times(claims: Mapping[str, Any], rules: IssuerRules, now: float) -> Cause:
@@ -73,6 +107,10 @@ def _is_time(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LATEST
 
 
+def _is_jti(value: object) -> bool:
+    return isinstance(value, str) and _JTI.fullmatch(value) is not None
+
+
 def _organisation(claims: Mapping[str, Any], rules: IssuerRules) -> str | None:
     """The organisation is bound to the issuer; a claim only chooses among those it may speak for."""
     if not rules.organisation_claim:
@@ -89,7 +127,7 @@ def _scopes(claims: Mapping[str, Any], rules: IssuerRules) -> frozenset[str]:
     return scopes.granted(claimed, ceiling) if isinstance(claimed, str) else frozenset()
 
 
-def _credential_id(issuer: str, subject: str) -> str:
-    """Stable for one user of one issuer, and shows neither."""
-    raw = hashlib.sha256(f"{issuer}\0{subject}".encode()).digest()[:ID_BYTES]
-    return "jwt_" + base62(int.from_bytes(raw, "big"), ID_LENGTH)
+def _digest(issuer: str, name: str) -> str:
+    """Stable for one user or token of one issuer, and shows neither."""
+    raw = hashlib.sha256(f"{issuer}\0{name}".encode()).digest()[:ID_BYTES]
+    return base62(int.from_bytes(raw, "big"), ID_LENGTH)

@@ -13,14 +13,17 @@ from services.kit.jws import MAX_LENGTH, parts
 MAX_DEPTH_MARKS = 256  # brackets in a payload; far more than any claim set has
 _KID = re.compile(r"[A-Za-z0-9._~=+/:-]{1,128}")
 # Headers by which a token would bring its own key, or change how it must be read.
-_FORBIDDEN = frozenset({"jku", "x5u", "jwk", "x5c", "crit", "b64", "zip", "enc"})
+_FORBIDDEN = frozenset({"jku", "x5u", "jwk", "x5c", "crit", "b64", "zip", "enc", "cty", "epk", "p2c", "p2s"})
 # Our own kinds are never an issuer's credential, whatever the settings say.
 OWN_TYPES = frozenset({"txntoken+jwt", "ctx+jwt"})
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerRules:
-    """What one issuer may say, and how. `organisation_claim` is needed when it speaks for several organisations."""
+    """What one issuer may say, and how. `organisation_claim` is needed when it speaks for several organisations.
+
+    Demands on the sign-in: one of `required_acr`, all of `required_amr`, at most `max_auth_age` seconds ago (0 = any).
+    """
 
     name: str
     issuer: str
@@ -34,6 +37,10 @@ class IssuerRules:
     scope_claim: str = ""
     max_lifetime: float = 3600.0
     leeway: float = 30.0
+    require_jti: bool = False
+    required_acr: frozenset[str] = frozenset()
+    required_amr: frozenset[str] = frozenset()
+    max_auth_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

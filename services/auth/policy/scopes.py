@@ -8,6 +8,8 @@ from collections.abc import Iterable
 MAX_SCOPES = 64
 # Powers of services over each other; no user's credential ever carries one, however it came about.
 RESERVED = frozenset({"settle", "signal", "grant", "reset", "restore"})
+# To see and end the sessions of other users; one's own need no scope.
+SESSIONS_MANAGE = "sessions.manage"
 # What an organisation's very first key can do: enough to set everything else up.
 BOOTSTRAP = frozenset(
     {
@@ -16,10 +18,13 @@ BOOTSTRAP = frozenset(
         "members.manage",
         "brands.manage",
         "subjects.revoke",
+        SESSIONS_MANAGE,
         "decisions.explain",
         "knowledge.write",
         "resources.write",
+        "resources.manage",
         "tools.manage",
+        "policies.manage",
         "audit.read",
     }
 )

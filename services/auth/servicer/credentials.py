@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from hauberk.auth.v1 import auth_service_pb2 as pb
@@ -10,6 +11,7 @@ from hauberk.common.v1 import decision_pb2
 
 from services.auth import messages
 from services.auth.flows.authenticate import Asked, Kind
+from services.auth.flows.passes import Solved
 from services.auth.policy.identity import Circumstances
 from services.auth.servicer.flows import Part
 from services.kit.caller import current_caller, current_workload
@@ -23,13 +25,17 @@ class Credentials(Part):
 
     async def Authenticate(self, request: pb.AuthenticateRequest, context: Any) -> pb.AuthenticateResponse:
         """Verifies a credential and mints a transaction token."""
-        asked = _asked(request)
+        asked = _asked(request, self._challenge_of(request))
         with span("auth verify credential", {Attr.CREDENTIAL_KIND: asked.kind.value}):
             found = await self._flows.authenticator.authenticate(asked)
         reason = messages.credential_reason(found.cause)
         if found.minted is None:
-            return pb.AuthenticateResponse(outcome=decision_pb2.OUTCOME_DENY, reason=reason, txn=found.txn)
+            return self._refusal(request, reason, found.txn)
         caller = found.minted.caller
+        edges, where = self._flows.edge.edges, request.client_address
+        if await edges.foreign(caller.organisation, caller.brand, request.origin, where):
+            reason = decision_pb2.REASON_NOT_PERMITTED
+            return pb.AuthenticateResponse(outcome=decision_pb2.OUTCOME_DENY, reason=reason, txn=found.txn)
         return pb.AuthenticateResponse(
             outcome=decision_pb2.OUTCOME_ALLOW,
             reason=reason,
@@ -38,7 +44,27 @@ class Credentials(Part):
             principal=messages.principal(caller),
             txn=found.txn,
             context=found.context,
+            challenge_verified=bool(found.challenge),
         )
+
+    def _refusal(
+        self, request: pb.AuthenticateRequest, reason: decision_pb2.Reason.ValueType, txn: str
+    ) -> pb.AuthenticateResponse:
+        """Depends on the address alone, so it says no more of the credential; who has solved is not asked again."""
+        uniform = reason == decision_pb2.REASON_CREDENTIAL_NOT_ACCEPTED
+        if uniform and self._flows.edge.asking.after_refusal(request.client_address) and not request.challenge_pass:
+            outcome, reason = decision_pb2.OUTCOME_CHALLENGE, decision_pb2.REASON_CHALLENGE_REQUIRED
+            return pb.AuthenticateResponse(outcome=outcome, reason=reason, txn=txn)
+        return pb.AuthenticateResponse(outcome=decision_pb2.OUTCOME_DENY, reason=reason, txn=txn)
+
+    def _challenge_of(self, request: pb.AuthenticateRequest) -> Callable[[str, str], str]:
+        workload = current_workload().name
+
+        def challenge_of(organisation: str, brand: str) -> str:
+            solved = Solved(organisation, brand, request.client_address, workload, request.txn)
+            return self._flows.edge.passes.provider(request.challenge_pass, solved) if request.challenge_pass else ""
+
+        return challenge_of
 
     async def OpenAdmission(self, request: pb.OpenAdmissionRequest, context: Any) -> pb.OpenAdmissionResponse:
         """Keeps an admission for the workload that asked."""
@@ -77,7 +103,7 @@ class Credentials(Part):
         return pb.GetJwksResponse(jwks=self._flows.signer.jwks())
 
 
-def _asked(request: pb.AuthenticateRequest) -> Asked:
+def _asked(request: pb.AuthenticateRequest, challenge_of: Callable[[str, str], str]) -> Asked:
     field = request.credential.WhichOneof("kind")
     workload = current_workload()
     # Only the gateway speaks for others; a backend's token is for itself, with a transaction id of ours.
@@ -92,6 +118,6 @@ def _asked(request: pb.AuthenticateRequest) -> Asked:
             client_address=request.client_address,
             origin=request.origin if _ORIGIN.fullmatch(request.origin) else "",
             user_agent=request.user_agent,
-            challenge=request.challenge.provider,
         ),
+        challenge_of=challenge_of,
     )

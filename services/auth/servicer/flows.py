@@ -5,10 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.auth.flows.admissions import Admissions
+from services.auth.flows.asking import Asking
 from services.auth.flows.authenticate import Authenticator
+from services.auth.flows.challenges import Challenges
+from services.auth.flows.edge import Edges
+from services.auth.flows.feed import Following
+from services.auth.flows.key_leaks import LeakReports
 from services.auth.flows.key_management import KeyManagement
+from services.auth.flows.key_notices import KeyChoices
+from services.auth.flows.passes import Passes
 from services.auth.flows.revocation import Revocation
+from services.auth.flows.sessions import Sessions
 from services.auth.ports import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeFlows:
+    """What browsers meet first."""
+
+    edges: Edges
+    challenges: Challenges
+    passes: Passes
+    asking: Asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +36,13 @@ class Flows:
     authenticator: Authenticator
     admissions: Admissions
     keys: KeyManagement
+    leaks: LeakReports
+    key_choices: KeyChoices
     revocation: Revocation
     signer: Signer
+    sessions: Sessions
+    following: Following
+    edge: EdgeFlows
 
 
 class Part:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.context_token.ports import Place, Sealed
-from services.kit.keys import VersionedSecret
+from services.kit.keys import CTX_KEK, Derived, KeyPort, VersionedSecret
 
 _LABEL = b"hauberk context body 1"
 _NONCE = 12
@@ -23,17 +23,16 @@ _REMEMBERED = 1024
 
 
 class KekSealer:
-    """`services.context_token.ports.Sealer`; `versions` are of the key-encryption key, the active one first."""
+    """`services.context_token.ports.Sealer` over the key port; raises KeyMissingError when made without a key."""
 
-    def __init__(self, versions: Sequence[VersionedSecret]) -> None:
-        self._active = versions[0].kid
-        self._secrets = {version.kid: version.value for version in versions}
-        self._ciphers: OrderedDict[tuple[str, str], AESGCM] = OrderedDict()
+    def __init__(self, keys: KeyPort) -> None:
+        self._keys = Derived(keys, CTX_KEK, _Ciphers)
 
     def seal(self, place: Place, body: bytes) -> Sealed:
         """The digest goes into a token that its holder can read, so a salt keeps short bodies from being guessed."""
-        salt, nonce, kid = os.urandom(_SALT), os.urandom(_NONCE), self._active.encode()
-        sealed = self._cipher(self._active, place.organisation).encrypt(nonce, salt + body, _bound_to(place))
+        ciphers = self._keys()
+        salt, nonce, kid = os.urandom(_SALT), os.urandom(_NONCE), ciphers.active.encode()
+        sealed = ciphers.of(ciphers.active, place.organisation).encrypt(nonce, salt + body, _bound_to(place))
         return Sealed(bytes((len(kid),)) + kid + nonce + sealed, _digest(salt + body))
 
     def open(self, place: Place, sealed: Sealed) -> bytes | None:
@@ -42,13 +41,23 @@ class KekSealer:
         try:
             size = 1 + record[0]
             kid, nonce = record[1:size].decode("ascii"), record[size : size + _NONCE]
-            cipher = self._cipher(kid, place.organisation)
+            cipher = self._keys().of(kid, place.organisation)
             plain = cipher.decrypt(nonce, record[size + _NONCE :], _bound_to(place))
         except (InvalidTag, KeyError, IndexError, ValueError):
             return None
         return plain[_SALT:] if hmac.compare_digest(_digest(plain), sealed.digest) else None
 
-    def _cipher(self, kid: str, organisation: str) -> AESGCM:
+
+class _Ciphers:
+    """Ciphers by version and organisation; a withdrawn version takes them with it."""
+
+    def __init__(self, versions: Sequence[VersionedSecret]) -> None:
+        self.active = versions[0].kid
+        self._secrets = {version.kid: version.value for version in versions}
+        self._ciphers: OrderedDict[tuple[str, str], AESGCM] = OrderedDict()
+
+    def of(self, kid: str, organisation: str) -> AESGCM:
+        """Raises KeyError for a version that is not there."""
         cipher = self._ciphers.get((kid, organisation))
         if cipher is None:
             info = _LABEL + _parts(organisation)

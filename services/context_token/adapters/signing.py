@@ -7,41 +7,50 @@ two threads sign no more than one does, and the way to a thread and back costs a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import RSAAlgorithm
 
 from services.context_token.policy.causes import Cause
 from services.context_token.policy.shape import ALGORITHM, TYP, Candidate
-from services.kit.keys import CTX_SIGNING, KeyMissingError, KeyPort, VersionedSecret
+from services.kit.keys import CTX_SIGNING, Derived, KeyMissingError, KeyPort, VersionedSecret
 from services.kit.telemetry import span
 
 KID_PREFIX = "ctx-"  # never the name of a key of the other kind of token
 _LEAST_BITS = 2048
 
 
+@dataclass(frozen=True)
+class _Signing:
+    """The active version, ready to sign, and the public key of every version."""
+
+    kid: str
+    key: RSAPrivateKey
+    public: Mapping[str, RSAPublicKey]
+    jwks: str
+
+
 class KeySigner:
     """`services.context_token.ports.Signer`; raises KeyMissingError when made without proper keys."""
 
     def __init__(self, keys: KeyPort) -> None:
-        versions = [(KID_PREFIX + version.kid, _private_key(version)) for version in keys.versions(CTX_SIGNING)]
-        self._kid, self._key = versions[0]
-        self._public = {kid: key.public_key() for kid, key in versions}
-        self._jwks = json.dumps({"keys": [_public(kid, key) for kid, key in versions]})
+        self._signing = Derived(keys, CTX_SIGNING, _signing)
         self._jws = jwt.PyJWS(algorithms=[ALGORITHM])
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """With the active version."""
         with span("context sign"):
-            return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM, headers={"typ": TYP, "kid": self._kid})
+            own = self._signing()
+            return jwt.encode(dict(claims), own.key, algorithm=ALGORITHM, headers={"typ": TYP, "kid": own.kid})
 
     def verify(self, token: str, candidate: Candidate) -> Cause:
         """The algorithm is ours, whatever the header says."""
-        key = self._public.get(candidate.kid)
+        key = self._signing().public.get(candidate.kid)
         if key is None:
             return Cause.UNKNOWN_KEY
         try:
@@ -52,8 +61,16 @@ class KeySigner:
         return Cause.NONE
 
     def jwks(self) -> str:
-        """Made once."""
-        return self._jwks
+        """Made once for each set of versions."""
+        return self._signing().jwks
+
+
+def _signing(versions: Sequence[VersionedSecret]) -> _Signing:
+    parsed = {KID_PREFIX + version.kid: _private_key(version) for version in versions}
+    public = {kid: key.public_key() for kid, key in parsed.items()}
+    active = KID_PREFIX + versions[0].kid
+    jwks = json.dumps({"keys": [_public(kid, key) for kid, key in parsed.items()]})
+    return _Signing(active, parsed[active], public, jwks)
 
 
 def _private_key(version: VersionedSecret) -> RSAPrivateKey:

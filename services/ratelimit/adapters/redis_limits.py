@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from services.kit.clock import Clock
 from services.kit.errors import Unavailable
 from services.kit.redis import RedisStore, Script
-from services.ratelimit.policy import (
-    CALENDARS,
-    Algorithm,
-    Group,
-    Limit,
-    OnExpiry,
-    Standing,
-    Unit,
-    boundaries,
+from services.ratelimit.adapters.packing import pack
+from services.ratelimit.adapters.wire_form import (
+    amounts,
+    field_of,
+    packed_limits,
+    packed_penalties,
+    penalty_of,
+    standing_of,
 )
-from services.ratelimit.ports import Answer, Ask, Reservation, Settled, Status, Use
+from services.ratelimit.policy import CALENDARS, Group, Limit, Penalties, Standing, Zone, boundaries
+from services.ratelimit.ports import Addition, Answer, Ask, Reservation, Settled, Status, Use
 
 _FOLDER = Path(__file__).parent / "scripts"
-_ALGORITHMS = {Algorithm.GCRA: 1, Algorithm.SLIDING: 2, Algorithm.CALENDAR: 3}
-_UNITS = {Unit.REQUESTS: 1, Unit.TOKENS: 2, Unit.MICRO_USD: 3}
+_NEEDS_HOLDS = frozenset({"decide", "settle", "extend"})
 
 _REPLAY_MS = 120_000  # how long an answered TAKE is remembered
 _TOMBSTONE_MS = 600_000  # how long a settled or expired reservation is
@@ -32,38 +30,15 @@ _UNSETTLED_MS = 86_400_000  # how long a hold waits for the next call of its org
 _LONGEST_US = 3_600_000_000
 _NOT_COVERED = 3
 _OWN_PRICE = (-1, -1)
+_REMEMBERED = 4096
 
 
-def script(name: str, source: str | None = None) -> Script:
-    """A script of this service: what all share, then its own part."""
-    common = source if source is not None else (_FOLDER / "common.lua").read_text(encoding="utf-8")
-    return Script(f"ratelimit {name}", common + (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
-
-
-def field_of(limit: Limit) -> str:
-    """Where the state of a limit is kept. Its shape is part of the name: state of another shape is never misread."""
-    if limit.calendar is not None:
-        return f"{limit.id}|{limit.calendar.value[0]}"
-    return f"{limit.id}|{limit.algorithm.value[0]}{limit.window_seconds}"
-
-
-def _period(limit: Limit) -> int:
-    if limit.calendar is not None:
-        return CALENDARS.index(limit.calendar) + 1
-    return limit.interval_us if limit.algorithm is Algorithm.GCRA else limit.window_seconds * 1000
-
-
-def _spec(limit: Limit) -> list[str | int]:
-    keep = int(limit.on_expiry is OnExpiry.CHARGE)
-    return [
-        field_of(limit),
-        _ALGORITHMS[limit.algorithm],
-        _UNITS[limit.unit],
-        limit.capacity,
-        _period(limit),
-        int(limit.observe),
-        keep,
-    ]
+def script(name: str, common: str | None = None) -> Script:
+    """A script of this service: what all share, then its own part. Tests put in their own clock by `common`."""
+    parts = [common if common is not None else (_FOLDER / "common.lua").read_text(encoding="utf-8")]
+    own = ["holds", name] if name in _NEEDS_HOLDS else [name]
+    parts += [(_FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in own]
+    return Script(f"ratelimit {name}", "".join(parts))
 
 
 class RedisLimits:
@@ -75,15 +50,15 @@ class RedisLimits:
         self._decide = script("decide", common)
         self._settle = script("settle", common)
         self._extend = script("extend", common)
-        self._specs: dict[tuple[Group, ...], tuple[str, tuple[Limit, ...]]] = {}
-        self._calendars = (0, "")
+        self._specs: dict[tuple[tuple[Group, ...], str], _Spec] = {}
+        self._calendars: dict[tuple[frozenset[int], str], tuple[float, float, bytes]] = {}
+        self._penalties: tuple[Penalties | None, bytes] = (None, b"")
 
     async def decide(self, ask: Ask) -> Answer:
         """Takes, looks or reserves, in one round trip."""
-        spec, limits = self._compiled(tuple(bound.group for bound in ask.groups))
+        spec = self._spec(tuple(bound.group for bound in ask.groups), ask.zone)
         prefix = f"hk:ratelimit:{{{ask.partition}}}:"
         subjects = [prefix + ":".join(bound.name) for bound in ask.groups]
-        costs = ask.costs
         reply = await self._store.run(
             self._decide,
             [f"{prefix}h:{ask.request_id}", f"{prefix}hx", *subjects],
@@ -95,19 +70,21 @@ class RedisLimits:
                 ask.hold_us,
                 _REPLAY_MS if ask.mode is ask.mode.TAKE else _TOMBSTONE_MS,
                 _UNSETTLED_MS,
-                costs.requests,
-                costs.tokens,
-                costs.micro_usd,
                 ask.price.input,
                 ask.price.output,
-                spec,
-                self._boundaries(),
+                *amounts(ask),
+                spec.packed,
+                self._boundaries(spec.calendars, ask.zone),
+                self._rules(ask.penalties),
             ],
         )
         status, replayed, expires_us, now_us = reply[:4]
         if status == _NOT_COVERED:
             raise Unavailable("redis")
-        return Answer(Status(status), _standings(limits, reply[4:]), now_us, expires_us, bool(replayed))
+        if status == Status.SPENT:
+            return Answer(Status.SPENT, (), now_us)
+        standings = tuple(standing_of(limit, reply[8 + i * 4 : 12 + i * 4]) for i, limit in enumerate(spec.limits))
+        return Answer(Status(status), standings, now_us, expires_us, bool(replayed), penalty_of(ask, reply[4:8]))
 
     async def commit(self, reservation: Reservation, use: Use) -> tuple[Settled, int]:
         """Settles at what was used."""
@@ -118,27 +95,21 @@ class RedisLimits:
         settled, _ = await self._settled(reservation, "release", Use(0, 0, 0, None), keep_requests=keep_requests)
         return settled
 
-    async def extend(self, reservation: Reservation, use: Use, hold_us: int, limits: Sequence[Limit]) -> Answer | None:
+    async def extend(self, reservation: Reservation, more: Addition, limits: Sequence[Limit]) -> Answer | None:
         """Adds to a live reservation, or changes nothing."""
-        args: list[str | int] = [
-            reservation.workload,
-            hold_us,
-            _LONGEST_US,
-            *_amounts(use),
-            _UNSETTLED_MS,
-            self._boundaries(),
-        ]
+        args = [reservation.workload, more.hold_us, _LONGEST_US, *_amounts(more.use), _UNSETTLED_MS, more.request_id]
         reply = await self._store.run(self._extend, _keys(reservation), args)
-        status, expires_us, now_us = reply[:3]
-        if status == _NOT_COVERED:
-            raise Unavailable("redis")
+        status, replayed, expires_us, now_us = reply[:4]
         if status == 0:
             return None
-        known = {field_of(limit).encode(): limit for limit in limits}
-        rows = [reply[i : i + 5] for i in range(3, len(reply), 5)]
+        if status == 4:  # noqa: PLR2004 - as extend.lua says
+            return Answer(Status.SPENT, (), now_us)
+        known = {field_of(limit, more.zone).encode(): limit for limit in limits}
+        rows = [reply[i : i + 5] for i in range(4, len(reply), 5)]
+        standings = tuple(_added(known.get(row[0]), row) for row in rows)
         # A limit that the policy has dropped since is settled, but has no name to be shown by.
-        standings = [_standing(known[row[0]], row[1:]) for row in rows if row[0] in known]
-        return Answer(Status.ALLOWED if status == 1 else Status.REFUSED, tuple(standings), now_us, expires_us)
+        shown = tuple(standing for standing in standings if standing is not None)
+        return Answer(Status.ALLOWED if status == 1 else Status.REFUSED, shown, now_us, expires_us, bool(replayed))
 
     async def _settled(
         self, reservation: Reservation, kind: str, use: Use, *, keep_requests: bool
@@ -147,24 +118,48 @@ class RedisLimits:
         status, micro_usd = await self._store.run(self._settle, _keys(reservation), args)
         return Settled(status), micro_usd
 
-    def _compiled(self, groups: tuple[Group, ...]) -> tuple[str, tuple[Limit, ...]]:
-        known = self._specs.get(groups)
+    def _spec(self, groups: tuple[Group, ...], zone: str) -> _Spec:
+        known = self._specs.get((groups, zone))
         if known is None:
-            if len(self._specs) > 4096:
+            if len(self._specs) > _REMEMBERED:
                 self._specs.clear()
-            text = json.dumps(
-                [[group.state_ms, [_spec(limit) for limit in group.limits]] for group in groups],
-                separators=(",", ":"),
-            )
-            known = self._specs[groups] = (text, tuple(limit for group in groups for limit in group.limits))
+            known = self._specs[groups, zone] = _Spec(groups, zone)
         return known
 
-    def _boundaries(self) -> str:
+    def _boundaries(self, wanted: frozenset[int], zone: str) -> bytes:
+        """The calendars in use; they stay the same until the first of their windows ends."""
         now = self._clock.now()
-        day = int(now // 86_400)
-        if self._calendars[0] != day:
-            self._calendars = (day, json.dumps([boundaries(calendar, now) for calendar in CALENDARS]))
-        return self._calendars[1]
+        first, last, packed = self._calendars.get((wanted, zone), (0.0, 0.0, b""))
+        if not first <= now < last:
+            if len(self._calendars) > _REMEMBERED:
+                self._calendars.clear()
+            found = [
+                boundaries(calendar, now, zone if whose is Zone.BRAND else "UTC") if number in wanted else ()
+                for number, (whose, calendar) in enumerate(CALENDARS)
+            ]
+            first = max((b[2] for b in found if b), default=0.0)
+            last = min((b[3] for b in found if b), default=float("inf"))
+            packed = pack(found)
+            self._calendars[wanted, zone] = (first, last, packed)
+        return packed
+
+    def _rules(self, penalties: Penalties | None) -> bytes:
+        if self._penalties[0] is not penalties:
+            self._penalties = (penalties, packed_penalties(penalties))
+        return self._penalties[1]
+
+
+class _Spec:
+    """The limits of one decision, packed once."""
+
+    __slots__ = ("calendars", "limits", "packed")
+
+    def __init__(self, groups: tuple[Group, ...], zone: str) -> None:
+        self.limits = tuple(limit for group in groups for limit in group.limits)
+        self.packed = packed_limits(groups, zone)
+        self.calendars = frozenset(
+            CALENDARS.index((limit.zone, limit.calendar)) for limit in self.limits if limit.calendar is not None
+        )
 
 
 def _keys(reservation: Reservation) -> list[str]:
@@ -179,17 +174,9 @@ def _amounts(use: Use) -> list[int]:
 
 def _fingerprint(ask: Ask, subjects: list[str]) -> str:
     """The same request id for another user, mode or amount is another request."""
-    costs = ask.costs
-    parts = [str(int(ask.mode)), str(costs.requests), str(costs.tokens), str(costs.micro_usd), *subjects]
+    parts = [str(int(ask.mode)), *(str(amount) for amount in amounts(ask)), *subjects]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
 
 
-def _standing(limit: Limit, row: Sequence[int]) -> Standing:
-    fits, remaining, wait_us, reset_us = row
-    return Standing(limit, fits == 1, fits == 2, remaining, wait_us, reset_us)
-
-
-def _standings(limits: tuple[Limit, ...], flat: Sequence[int]) -> tuple[Standing, ...]:
-    if not flat:
-        return ()
-    return tuple(_standing(limit, flat[i * 4 : i * 4 + 4]) for i, limit in enumerate(limits))
+def _added(limit: Limit | None, row: Sequence[int]) -> Standing | None:
+    return None if limit is None else standing_of(limit, row[1:])

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
-from services.ratelimit.policy.model import Calendar
+from services.ratelimit.policy.model import Calendar, Zone
 
-CALENDARS = (Calendar.DAY, Calendar.MONTH)
-_DAY = 86_400
-
-
-def _month_start(month: int) -> int:
-    """Unix seconds of the first instant of a month counted from year 0."""
-    return int(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp())
+CALENDARS = tuple((zone, calendar) for zone in Zone for calendar in Calendar)
 
 
-def boundaries(calendar: Calendar, now: float) -> tuple[int, int, int, int, int]:
+@lru_cache(maxsize=1024)
+def zone_of(name: str) -> tzinfo:
+    """The zone of that name; one that is not known here is UTC, as everybody's day must end some time."""
+    try:
+        return ZoneInfo(name) if name not in ("", "UTC") else UTC
+    except (OSError, ValueError):
+        return UTC
+
+
+def _starts(calendar: Calendar, today: date) -> Iterator[date]:
+    """First days of the windows around a day, more than are needed: a day may be missing from a zone."""
+    if calendar is Calendar.DAY:
+        return (today + timedelta(days=step) for step in range(-4, 5))
+    if calendar is Calendar.WEEK:
+        monday = today - timedelta(days=today.weekday())
+        return (monday + timedelta(weeks=step) for step in range(-3, 4))
+    month = today.year * 12 + today.month - 1
+    return (date((month + step) // 12, (month + step) % 12 + 1, 1) for step in range(-3, 4))
+
+
+def boundaries(calendar: Calendar, now: float, zone: str = "UTC") -> tuple[int, int, int, int, int]:
     """Five starts of windows, `now` lying between the third and the fourth.
 
-    The window before and the one after are there for a store whose clock differs from ours around midnight.
+    The window before and the one after are there for a store whose clock differs from ours around midnight. A day
+    begins at the first midnight of its date; where a change of clocks skips midnight, at the change.
     """
-    if calendar is Calendar.DAY:
-        today = int(now // _DAY) * _DAY
-        return (today - 2 * _DAY, today - _DAY, today, today + _DAY, today + 2 * _DAY)
-    day = datetime.fromtimestamp(now, tz=UTC)
-    month = day.year * 12 + day.month - 1
-    first, second, third, fourth, fifth = (_month_start(month + step) for step in range(-2, 3))
-    return (first, second, third, fourth, fifth)
+    where = zone_of(zone)
+    today = datetime.fromtimestamp(now, tz=where).date()
+    # A date that the zone never had (it moved over the date line) begins when the next one does: the set drops it.
+    starts = sorted(
+        {int(datetime(day.year, day.month, day.day, tzinfo=where).timestamp()) for day in _starts(calendar, today)}
+    )
+    first = max(i for i, start in enumerate(starts) if start <= now) - 2
+    one, two, three, four, five = starts[first : first + 5]
+    return (one, two, three, four, five)

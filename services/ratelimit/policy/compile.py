@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from services.ratelimit.policy.document import LimitRule, PolicyDocument
-from services.ratelimit.policy.model import Calendar, Group, Identity, Limit, Subject
+from collections import OrderedDict
+
+from services.kit.caller import KeyLimit
+from services.ratelimit.policy.document import EXACT, LimitRule, PolicyDocument
+from services.ratelimit.policy.model import (
+    Algorithm,
+    Calendar,
+    Group,
+    Identity,
+    Limit,
+    OnExceed,
+    OnExpiry,
+    OnStoreError,
+    Subject,
+    Unit,
+)
 
 _TENANT = (Subject.API_KEY, Subject.USER_BRAND, Subject.ORGANISATION)
 # Only API keys are counted per key: another credential's id (an issuer's, say) may be shared by many users.
 _KEY_PREFIX = "key_"
+_REMEMBERED = 4096  # sets of keys' own limits
 
 
 def _number(numbers: int | dict[str, int], plan: str) -> int:
@@ -34,12 +49,40 @@ def compile_limit(rule: LimitRule, plan: str, override: int | None = None) -> Li
     )
 
 
+def own_limit(own: KeyLimit) -> Limit:
+    """A limit that a key brings along, named by what it counts, e.g. `key.requests.60`.
+
+    Over a sliding window where that can be counted exactly, else at a steady rate. What neither can count is narrowed
+    until it can be: a key's limit is never wider than it says. Raises ValueError for a unit that is not known here.
+    """
+    unit, seconds = Unit(own.unit), max(own.seconds, 1)
+    gcra = own.amount * seconds * 1000 > EXACT and own.amount * 100 <= seconds * 1_000_000
+    amount = max(own.amount if gcra else min(own.amount, EXACT // (seconds * 1000)), 1)
+    requests = unit is Unit.REQUESTS
+    return Limit(
+        id=f"key.{unit.value}.{seconds}",
+        subject=Subject.API_KEY,
+        unit=unit,
+        algorithm=Algorithm.GCRA if gcra else Algorithm.SLIDING,
+        limit=amount,
+        capacity=amount,
+        window_seconds=seconds,
+        calendar=None,
+        on_exceed=OnExceed.THROTTLE,
+        on_store_error=OnStoreError.DEGRADE if requests else OnStoreError.CLOSED,
+        on_expiry=OnExpiry.REFUND if requests else OnExpiry.CHARGE,
+        observe=False,
+    )
+
+
 class Compiler:
-    """Compiles on first use and remembers; the number of entries is bounded by plans and overridden organisations."""
+    """Compiles on first use and remembers; the number of entries is bounded by plans and overridden organisations, and
+    by a fixed number for the limits that keys bring along."""
 
     def __init__(self, document: PolicyDocument) -> None:
         self._document = document
         self._tenant: dict[tuple[str, str], tuple[Group, ...]] = {}
+        self._own: OrderedDict[tuple[str, str, tuple[KeyLimit, ...]], tuple[Group, ...]] = OrderedDict()
         self._address = self._groups(document.default_plan, "", (Subject.ADDRESS,))
 
     def address(self) -> tuple[Group, ...]:
@@ -54,8 +97,24 @@ class Compiler:
         if cached is None:
             cached = self._tenant[plan, organisation] = self._groups(plan, organisation, _TENANT)
         if identity.credential_id.startswith(_KEY_PREFIX):
-            return cached
+            return self._with_own(cached, plan, organisation, identity.limits) if identity.limits else cached
         return tuple(group for group in cached if group.subject is not Subject.API_KEY)
+
+    def _with_own(
+        self, groups: tuple[Group, ...], plan: str, organisation: str, limits: tuple[KeyLimit, ...]
+    ) -> tuple[Group, ...]:
+        """The key's own limits beside the plan's, never in place of one."""
+        question = (plan, organisation, limits)
+        found = self._own.get(question)
+        if found is None:
+            planned = next((group.limits for group in groups if group.subject is Subject.API_KEY), ())
+            others = tuple(group for group in groups if group.subject is not Subject.API_KEY)
+            own = Group(Subject.API_KEY, (*planned, *(own_limit(limit) for limit in limits)))
+            found = self._own[question] = (own, *others)
+            if len(self._own) > _REMEMBERED:
+                self._own.popitem(last=False)
+        self._own.move_to_end(question)
+        return found
 
     def _groups(self, plan: str, organisation: str, subjects: tuple[Subject, ...]) -> tuple[Group, ...]:
         overrides = self._document.organisations.get(organisation, {})

@@ -63,7 +63,8 @@ class RedisMappingStore:
         with self._store.guard():
             records = await cast("Any", self._store.client.hmget(values_key, fields))
         found = zip(slots, records, strict=True)
-        return {slot: self._sealer.open(scope, slot, record) for slot, record in found if record is not None}
+        opened = {slot: self._sealer.open(scope, slot, record) for slot, record in found if record is not None}
+        return {slot: kept for slot, kept in opened.items() if kept is not None}
 
     async def forget(self, scope: Scope) -> bool:
         """Deletes the values; the counters stay, so that an old quote never meets a newer value."""

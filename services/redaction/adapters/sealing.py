@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from services.kit.keys import VersionedSecret
+from services.kit.key_versions import KID, natural
+from services.kit.keys import MAPPING_KEK, Derived, KeyPort, VersionedSecret
 from services.redaction.policy.placeholders import Slot
 from services.redaction.ports import Kept, MappingTampered, Scope
 
@@ -32,46 +33,70 @@ class ConversationKeys:
     index: bytes = field(repr=False)
 
 
-class Sealer:
-    """Seals and opens values; what it returns tells nothing to whoever does not hold the key-encryption key."""
+class _Versions:
+    """Keys of conversations by version; a withdrawn version takes them with it."""
 
     def __init__(self, versions: Sequence[VersionedSecret]) -> None:
-        self._active = versions[0].kid
+        self.active = versions[0].kid
+        # What knows a value again must not change while a conversation goes on: the oldest version has it until it is
+        # withdrawn. (After that, a value that is said again gets a second number.)
+        self.oldest = min((version.kid for version in versions), key=natural)
         self._secrets = {version.kid: version.value for version in versions}
         self._keys: OrderedDict[tuple[str, Scope], ConversationKeys] = OrderedDict()
 
-    def index(self, scope: Scope, workload: str, entity: str, value: str) -> bytes:
-        """What tells equal values of a conversation from others, without telling the value."""
-        message = "\0".join((entity, workload, value)).encode()
-        return hmac.digest(self._of(self._active, scope).index, message, "sha256")[:_INDEX]
-
-    def seal(self, scope: Scope, slot: Slot, kept: Kept) -> bytes:
-        """The sealed record of one slot."""
-        nonce = os.urandom(_NONCE)
-        plain = f"{kept.redacted_by}\0{kept.text}".encode()
-        sealed = self._of(self._active, scope).cipher.encrypt(nonce, plain, _bound_to(scope, slot))
-        kid = self._active.encode()
-        return bytes((len(kid),)) + kid + nonce + sealed
-
-    def open(self, scope: Scope, slot: Slot, record: bytes) -> Kept:
-        """The value behind a record; raises MappingTampered for a record of any other place, or altered."""
-        try:
-            size = record[0]
-            kid = record[1 : 1 + size].decode("ascii")
-            nonce, sealed = record[1 + size : 1 + size + _NONCE], record[1 + size + _NONCE :]
-            plain = self._of(kid, scope).cipher.decrypt(nonce, sealed, _bound_to(scope, slot))
-        except (InvalidTag, KeyError, IndexError, ValueError):
-            raise MappingTampered from None
-        workload, _, value = plain.decode().partition("\0")
-        return Kept(value, workload)
-
-    def _of(self, kid: str, scope: Scope) -> ConversationKeys:
+    def of(self, kid: str, scope: Scope) -> ConversationKeys:
+        """Raises KeyError for a version that is not there."""
         keys = self._keys.get((kid, scope))
         if keys is None:
             keys = self._keys[(kid, scope)] = _derive(self._secrets[kid], scope)
             if len(self._keys) > _REMEMBERED:
                 self._keys.popitem(last=False)
         return keys
+
+
+class Sealer:
+    """Seals and opens values; what it returns tells nothing to whoever does not hold the key-encryption key.
+
+    Over the key port; raises KeyMissingError when made without a key.
+    """
+
+    def __init__(self, keys: KeyPort) -> None:
+        self._versions = Derived(keys, MAPPING_KEK, _Versions)
+
+    def index(self, scope: Scope, workload: str, entity: str, value: str) -> bytes:
+        """What tells equal values of a conversation from others, without telling the value."""
+        message = "\0".join((entity, workload, value)).encode()
+        versions = self._versions()
+        return hmac.digest(versions.of(versions.oldest, scope).index, message, "sha256")[:_INDEX]
+
+    def seal(self, scope: Scope, slot: Slot, kept: Kept) -> bytes:
+        """The sealed record of one slot."""
+        nonce = os.urandom(_NONCE)
+        plain = f"{kept.redacted_by}\0{kept.text}".encode()
+        versions = self._versions()
+        sealed = versions.of(versions.active, scope).cipher.encrypt(nonce, plain, _bound_to(scope, slot))
+        kid = versions.active.encode()
+        return bytes((len(kid),)) + kid + nonce + sealed
+
+    def open(self, scope: Scope, slot: Slot, record: bytes) -> Kept | None:
+        """The value behind a record; None when its key was withdrawn, which leaves it as good as expired.
+
+        Raises MappingTampered for a record of any other place, or altered.
+        """
+        try:
+            size = record[0]
+            kid = record[1 : 1 + size].decode("ascii")
+            nonce, sealed = record[1 + size : 1 + size + _NONCE], record[1 + size + _NONCE :]
+            keys = self._versions().of(kid, scope)
+            plain = keys.cipher.decrypt(nonce, sealed, _bound_to(scope, slot))
+        except KeyError:
+            if KID.fullmatch(kid):
+                return None
+            raise MappingTampered from None
+        except (InvalidTag, IndexError, ValueError):
+            raise MappingTampered from None
+        workload, _, value = plain.decode().partition("\0")
+        return Kept(value, workload)
 
 
 def digest_of(scope: Scope) -> str:

@@ -15,9 +15,12 @@ from typing import Generic, TypeVar
 from services.kit.caller import Caller
 from services.tenancy.policy import Standing
 from services.tenancy.ports import Facts, TenancyStore
+from services.tenancy.turns import Turns
 
 V = TypeVar("V")
-_MAX_ENTRIES = 20_000
+_MAX_ENTRIES = 50_000
+_MAX_EACH = 5_000  # of one organisation: a busy one forgets its own facts, not the others'
+_READS_EACH = 4  # at once, half of the connections: a busy one waits for its own readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +31,37 @@ class _Entry(Generic[V]):
 
 
 class _Memory(Generic[V]):
-    """Least recently written first out."""
+    """Apart for each organisation. One that is full loses its own oldest entry; when all together are too many, the
+    organisation that was written to least recently loses its oldest."""
 
-    def __init__(self, limit: int) -> None:
-        self._entries: OrderedDict[tuple[str, str], _Entry[V]] = OrderedDict()
+    def __init__(self, limit: int, each: int) -> None:
+        self._organisations: OrderedDict[str, OrderedDict[str, _Entry[V]]] = OrderedDict()
         self._limit = limit
+        self._each = each
+        self.size = 0
 
     def get(self, organisation: str, name: str, oldest: float, change: int) -> _Entry[V] | None:
-        entry = self._entries.get((organisation, name))
+        own = self._organisations.get(organisation)
+        entry = own.get(name) if own else None
         return entry if entry and entry.read_at > oldest and entry.change == change else None
 
     def put(self, organisation: str, name: str, entry: _Entry[V]) -> None:
-        self._entries[organisation, name] = entry
-        self._entries.move_to_end((organisation, name))
-        if len(self._entries) > self._limit:
-            self._entries.popitem(last=False)
+        own = self._organisations.setdefault(organisation, OrderedDict())
+        self._organisations.move_to_end(organisation)
+        self.size += name not in own
+        own[name] = entry
+        own.move_to_end(name)
+        if len(own) > self._each:
+            self._drop(organisation)
+        while self.size > self._limit:
+            self._drop(next(iter(self._organisations)))
+
+    def _drop(self, organisation: str) -> None:
+        own = self._organisations[organisation]
+        own.popitem(last=False)
+        self.size -= 1
+        if not own:
+            del self._organisations[organisation]
 
 
 class CachedFacts:
@@ -54,13 +73,15 @@ class CachedFacts:
         seconds: float,
         now: Callable[[], float] = time.monotonic,
         limit: int = _MAX_ENTRIES,
+        each: int = _MAX_EACH,
     ) -> None:
         self._store = store
         self._seconds = seconds
         self._now = now
-        self._standings: _Memory[Standing | None] = _Memory(limit)
-        self._brands: _Memory[bool] = _Memory(limit)
+        self._standings: _Memory[Standing | None] = _Memory(limit, each)
+        self._brands: _Memory[bool] = _Memory(limit, each)
         self._changes: dict[str, int] = {}
+        self._turns = Turns(_READS_EACH)
 
     async def facts(self, caller: Caller, brands: Collection[str] = ()) -> Facts:
         """See the port."""
@@ -70,7 +91,9 @@ class CachedFacts:
         known = {name: self._brands.get(org, name, oldest, change) for name in brands}
         if standing is not None and all(known.values()):
             return Facts(standing.value, frozenset(name for name, entry in known.items() if entry and entry.value))
-        found = await self._store.facts(caller, brands)
+        async with self._turns.of(org):
+            started = self._now()
+            found = await self._store.facts(caller, brands)
         self._standings.put(org, caller.subject, _Entry(found.standing, started, change))
         for name in known:
             self._brands.put(org, name, _Entry(name in found.brands, started, change))

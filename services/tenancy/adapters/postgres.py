@@ -13,23 +13,25 @@ import psycopg
 from services.kit.caller import Caller
 from services.kit.errors import InvalidArgument
 from services.kit.postgres import Connection, Database
-from services.tenancy.policy import OWNER_ROLE, Brand, Member, Standing, Status
+from services.tenancy.policy import OWNER_ROLE, Brand, Member, Pointers, Standing, Status
 from services.tenancy.ports import Facts, Review
 
 _MEMBER = """
 m.user_id, m.roles, m.all_brands, extract(epoch FROM m.joined_at)::float8,
 ARRAY(SELECT mb.brand_id FROM tenancy.member_brands mb WHERE mb.org_id = m.org_id AND mb.user_id = m.user_id)
 """
+_ORGANISATION = "o.plan, o.status, coalesce(s.active, 0), coalesce(s.candidate, 0), coalesce(s.revision, 0)"
 _BRAND = "b.brand_id, b.display_name, b.zone, extract(epoch FROM b.created_at)::float8"
 _STANDING = """
 FROM tenancy.organisations o LEFT JOIN tenancy.members m ON m.org_id = o.org_id AND m.user_id = %(user)s
+LEFT JOIN tenancy.policy_state s ON s.org_id = o.org_id
 """
 _FACTS = f"""
 SELECT ARRAY(SELECT b.brand_id FROM tenancy.brands b WHERE b.org_id = o.org_id AND b.brand_id = ANY (%(brands)s)),
-       o.plan, o.status, {_MEMBER} {_STANDING} WHERE o.org_id = %(org)s
+       {_ORGANISATION}, {_MEMBER} {_STANDING} WHERE o.org_id = %(org)s
 """  # noqa: S608 - constants
 _PRINCIPAL = f"""
-SELECT {_BRAND}, o.plan, o.status, {_MEMBER} {_STANDING}
+SELECT {_BRAND}, {_ORGANISATION}, {_MEMBER} {_STANDING}
 LEFT JOIN LATERAL (
     SELECT c.* FROM tenancy.brands c
      WHERE c.org_id = o.org_id
@@ -157,9 +159,9 @@ async def _set_brands(connection: Connection, org: str, member: Member) -> None:
 
 
 def _standing(caller: Caller, row: tuple[Any, ...]) -> Standing:
-    plan, status, *member = row
-    known = member[0] is not None
-    return Standing(caller.organisation, plan, Status(status), _member(tuple(member)) if known else None)
+    plan, status, active, candidate, revision, *rest = row
+    member = _member(tuple(rest)) if rest[0] is not None else None
+    return Standing(caller.organisation, plan, Status(status), member, Pointers(active, candidate, revision))
 
 
 def _member(row: tuple[Any, ...]) -> Member:

@@ -2,129 +2,248 @@
 
 Cedar skips a `forbid` that fails to evaluate and may then still say Allow; so any diagnostics error denies here, as do
 NoDecision, an exception, a panic of the engine, and an Allow that no policy accounts for. Policies and schema are
-parsed and validated once; an invalid set never becomes an engine.
+parsed and validated once; an invalid set never becomes an engine. Only policies whose heads meet the question are
+evaluated; those that an organisation wrote stand beside the defaults, and no permit outweighs a forbid.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Iterable
-from dataclasses import replace
-from functools import lru_cache
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass
 
-from cedarpy import (
-    AuthzResult,
-    Entities,
-    PolicySet,
-    Schema,
-    is_authorized,
-    policies_to_json_str,
-    validate_policies,
+from cedarpy import AuthzResult, Entities, PolicySet, is_authorized_batch, validate_policies
+from cedarpy import Decision as CedarDecision
+
+from services.tenancy.policy.index import Buckets, Index
+from services.tenancy.policy.language import (
+    RESOURCE_TYPES,
+    Language,
+    context,
+    principal_keys,
+    request,
+    resource_keys,
 )
-from cedarpy import (
-    Decision as CedarDecision,
-)
+from services.tenancy.policy.model import Cause, Circumstances, Decision, Member, Resource, deny
+from services.tenancy.policy.statement import Policy, UnreadableError, parsed, policy_of, split
 
-from services.tenancy.policy.model import Cause, Decision, Member, Resource, deny
+__all__ = ["POLICY_ID", "RESOURCE_TYPES", "Engine", "PolicyInvalidError", "Question"]
 
-_POLICY_ID = re.compile(r"[a-z][a-z0-9._-]{0,127}")
+POLICY_ID = re.compile(r"[a-z][a-z0-9._-]{0,127}")
 _ISOLATION = ("isolation.organisation", "isolation.brand")
-_HANDLES = 1024  # parsed principals kept, each about 10 kB (130 kB with 256 brands); parsing one anew takes 30 us
-_PROBE = Member("probe", (), frozenset(), all_brands=False)
+_SETS = 512  # parsed combinations of policies kept, a few kB each; parsing one anew takes some 50 us
 
-RESOURCE_TYPES = ("Organisation", "Brand")
-"""Types that the policies may speak of; whatever else is asked for is refused before any policy is read."""
+Question = tuple[str, Resource]
+"""An action and what it is on."""
+_Key = tuple[tuple[int, ...], tuple[int, ...]]
+_NOTHING = Index()
 
 
 class PolicyInvalidError(ValueError):
     """The policy set must not be used; the message names policies, never data of a tenant."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    policies: PolicySet
+    reads_context: bool
+
+
 class Engine:
-    """An immutable, validated policy set."""
+    """An immutable, validated policy set: the defaults, and with `with_own` what one organisation adds."""
 
     def __init__(self, policies: str, schema: str) -> None:
         """Raises PolicyInvalidError when the text does not parse, fit the schema, or forbid what isolation needs."""
         try:
-            self._schema = Schema.from_str(schema)
-            self._policies = PolicySet.from_str(policies)
+            self.language = Language(schema)
             checked = validate_policies(policies, schema)
-            parsed = json.loads(policies_to_json_str(policies))
+            found = [policy_of(parsed(text), text) for text in split(policies)]
+        except UnreadableError as error:
+            raise PolicyInvalidError(f"a policy {error}") from error
         except ValueError as error:
             raise PolicyInvalidError("policies or schema do not parse") from error
         if not checked.validation_passed:
             raise PolicyInvalidError(
                 "; ".join(error.error for error in checked.errors[:3]) or "policies do not validate"
             )
-        _check_names(parsed)
+        _check_names(found)
         self.version = hashlib.sha256(f"{schema}\0{policies}".encode()).hexdigest()[:32]
-        # Keyed by the facts themselves: changed facts are another key, so nothing has to be invalidated.
-        self._principal = lru_cache(maxsize=_HANDLES)(self._parse_principal)
-        self._facts = lru_cache(maxsize=_HANDLES)(self._parse_facts)
-        self._asked = self._questions()
+        self._defaults = Index()
+        self._defaults.add(found)
+        self._own = _NOTHING
+        self._sets: OrderedDict[_Key, _Prepared] = OrderedDict()
+        self._most_sets = _SETS
+
+    def with_own(self, number: int, own: Index) -> Engine:
+        """This engine and version `number` of an organisation's policies; they must have passed `own.review`."""
+        made = copy(self)
+        made.version = f"{self.version}.{number}"
+        made._own = own
+        made._most_sets = min(_SETS, 32 + len(own.policies))
+        made._sets = OrderedDict()
+        return made
+
+    @property
+    def weight(self) -> int:
+        """How much memory it may come to take, in kB or so: a policy takes one, a parsed combination about four."""
+        return len(self._own.policies) + 4 * self._most_sets
 
     def knows_roles(self, roles: Iterable[str]) -> bool:
         """Whether the schema has every one of these roles."""
-        try:
-            self._parse_principal("probe", replace(_PROBE, roles=tuple(roles)))
-        except ValueError:
-            return False
-        return True
+        return self.language.knows_roles(roles)
 
     def evaluate(
-        self, organisation: str, member: Member, action: str, resource: Resource, scopes: Iterable[str]
+        self,
+        organisation: str,
+        member: Member,
+        action: str,
+        resource: Resource,
+        given: Circumstances | Iterable[str],
     ) -> Decision:
         """May `member` of `organisation` do `action` on `resource`? Never raises."""
-        if (action, resource.type) not in self._asked:  # the schema has no such question
-            return deny(Cause.NOT_PERMITTED)
+        return self.evaluate_all(organisation, member, [(action, resource)], given)[0]
+
+    def evaluate_all(
+        self,
+        organisation: str,
+        member: Member,
+        questions: Sequence[Question],
+        given: Circumstances | Iterable[str],
+    ) -> list[Decision]:
+        """The same for several questions; an answer never depends on what else is asked. Never raises."""
+        distinct = list(dict.fromkeys(questions))
+        given = Circumstances.of(given)
         try:
-            return _decision(self._ask(organisation, member, action, resource, scopes))
+            found = self._evaluate(organisation, member, distinct, given)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # noqa: BLE001 - a panic of the engine is no Exception, and must deny as well
-            return deny(Cause.POLICY_ERROR)
+            if len(distinct) == 1:
+                return [deny(Cause.POLICY_ERROR)] * len(questions)
+            found = {asked: self.evaluate(organisation, member, *asked, given) for asked in distinct}
+        return [found[asked] for asked in questions]
 
-    def _ask(
-        self, organisation: str, member: Member, action: str, resource: Resource, scopes: Iterable[str]
-    ) -> AuthzResult:
-        request = {
-            "principal": _uid("User", f"{organisation}/{member.user}"),
-            "action": _uid("Action", action),
-            "resource": _resource_uid(resource),
-            "context": {"scopes": sorted(scopes)},
-        }
-        return is_authorized(request, self._policies, self._facts(organisation, member, resource), self._schema)
+    def candidates(self, organisation: str, member: Member, action: str, resource: Resource) -> tuple[Policy, ...]:
+        """The policies whose heads meet a question, in order."""
+        heads = self._heads(organisation, member, action)
+        kinds, names = resource_keys(resource)
+        return self._policies(_key(heads, (*kinds, *names)))
 
-    def _questions(self) -> frozenset[tuple[str, str]]:
-        """Which action goes with which type: found by asking, because Cedar's schema handle cannot be read."""
-        known = json.loads(str(self._parse_principal("probe", _PROBE)))
-        actions = [entity["uid"]["id"] for entity in known if entity["uid"]["type"] == "Action"]
-        return frozenset(
-            (action, kind)
-            for action in actions
-            for kind in RESOURCE_TYPES
-            if self._ask("probe", _PROBE, action, Resource(kind, "probe", "probe"), ()).decision
-            is not CedarDecision.NoDecision
-        )
+    def concerning(self, organisation: str, member: Member, action: str, kind: str) -> tuple[Policy, ...]:
+        """At least the policies that can meet a question about some resource of a type, in order."""
+        defaults, own = self._heads(organisation, member, action)
+        others = self.language.types - {kind}
+        return self._policies((Index.without(defaults, others), Index.without(own, others)))
 
-    def _parse_facts(self, organisation: str, member: Member, resource: Resource) -> Entities:
-        described = json.dumps([_resource(resource)])
-        return self._principal(organisation, member).with_added_json_str(described, self._schema)
+    def satisfied(
+        self, organisation: str, member: Member, question: Question, given: Circumstances | Iterable[str]
+    ) -> list[tuple[Policy, bool | None]]:
+        """Each candidate with whether its conditions hold; None = it cannot be evaluated."""
+        entities = self.language.entities(organisation, member, [question[1]])
+        asked = request(organisation, member, *question, context(Circumstances.of(given)))
+        found = []
+        for policy in self.candidates(organisation, member, *question):
+            (answer,) = is_authorized_batch([asked], PolicySet.from_str(policy.text), entities, self.language.schema)
+            broken = bool(answer.diagnostics.errors) or answer.decision is CedarDecision.NoDecision
+            found.append((policy, None if broken else bool(answer.diagnostics.reasons)))
+        return found
 
-    def _parse_principal(self, organisation: str, member: Member) -> Entities:
-        user = {
-            "uid": _uid("User", f"{organisation}/{member.user}"),
-            "attrs": {
-                "organisation": _reference("Organisation", organisation),
-                "all_brands": member.all_brands,
-                "brands": [_reference("Brand", f"{organisation}/{brand}") for brand in sorted(member.brands)],
-            },
-            "parents": [_uid("Role", role) for role in member.roles],
-        }
-        return Entities.from_json_str(json.dumps([user]), self._schema)
+    def _evaluate(
+        self, organisation: str, member: Member, questions: Sequence[Question], given: Circumstances
+    ) -> dict[Question, Decision]:
+        asked = [question for question in questions if (question[0], question[1].type) in self.language.asked]
+        found = {question: deny(Cause.NOT_PERMITTED) for question in questions}  # the schema has no such question
+        if not asked:
+            return found
+        said = context(given)
+        known = self._entities(organisation, member, asked)
+        for (kind, key), group in self._grouped(organisation, member, asked).items():
+            prepared = self._set(key)
+            requests = [
+                request(organisation, member, *question, said if prepared.reads_context else "{}") for question in group
+            ]
+            # Without the schema: the question is one of it, the context is ours, and the entities were checked.
+            answers = is_authorized_batch(requests, prepared.policies, known[kind])
+            for question, plain, answer in zip(group, requests, answers, strict=True):
+                decision = _decision(answer)
+                found[question] = self._stepped(key, decision, plain, known[kind]) if decision.policies else decision
+        return found
+
+    def _entities(self, organisation: str, member: Member, asked: Sequence[Question]) -> dict[str, Entities]:
+        """By type: a document may name a brand, and what is known of that brand must not depend on whether somebody
+        asks about it in the same breath."""
+        kinds: dict[str, dict[Resource, None]] = {}
+        for _, resource in asked:
+            kinds.setdefault(resource.type, {})[resource] = None
+        return {kind: self.language.entities(organisation, member, resources) for kind, resources in kinds.items()}
+
+    def _grouped(
+        self, organisation: str, member: Member, asked: Sequence[Question]
+    ) -> dict[tuple[str, _Key], list[Question]]:
+        heads: dict[str, _Heads] = {}
+        common: dict[tuple[str, tuple[str, ...]], _Key] = {}
+        groups: dict[tuple[str, _Key], list[Question]] = {}
+        for question in asked:
+            action, resource = question
+            if action not in heads:
+                heads[action] = self._heads(organisation, member, action)
+            kinds, names = resource_keys(resource)
+            if _named(heads[action], names):
+                key = _key(heads[action], (*kinds, *names))
+            elif (action, kinds) in common:
+                key = common[action, kinds]
+            else:
+                key = common[action, kinds] = _key(heads[action], kinds)
+            groups.setdefault((resource.type, key), []).append(question)
+        return groups
+
+    def _heads(self, organisation: str, member: Member, action: str) -> _Heads:
+        own = _NOTHING if action in self.language.fixed else self._own
+        principals = principal_keys(organisation, member)
+        actions = (action, *self.language.groups.get(action, ()))
+        return self._defaults.heads(principals, actions), own.heads(principals, actions)
+
+    def _policies(self, key: _Key) -> tuple[Policy, ...]:
+        defaults, own = key
+        return (*(self._defaults.policies[n] for n in defaults), *(self._own.policies[n] for n in own))
+
+    def _set(self, key: _Key) -> _Prepared:
+        kept = self._sets.get(key)
+        if kept is None:
+            text = "\n".join(policy.text for policy in self._policies(key))
+            # Parsing a context costs as much as an evaluation; without this word nothing can depend on it.
+            kept = self._sets[key] = _Prepared(PolicySet.from_str(text), "context" in text)
+            if len(self._sets) > self._most_sets:
+                self._sets.popitem(last=False)
+        else:
+            self._sets.move_to_end(key)
+        return kept
+
+    def _stepped(self, key: _Key, decision: Decision, asked: dict[str, object], entities: Entities) -> Decision:
+        """A refusal that only a stronger authentication stands between: by policies that say so, and by no other."""
+        if decision.allowed:
+            return decision
+        policies = self._policies(key)
+        liftable = {policy.id for policy in policies if policy.step_up}
+        if not liftable.issuperset(decision.policies):
+            return decision
+        others = PolicySet.from_str("\n".join(policy.text for policy in policies if policy.id not in liftable))
+        (answer,) = is_authorized_batch([asked], others, entities)
+        return deny(Cause.STEP_UP_REQUIRED, decision.policies) if _decision(answer).allowed else decision
+
+
+_Heads = tuple[tuple[Buckets, ...], tuple[Buckets, ...]]
+
+
+def _named(heads: _Heads, names: Sequence[str]) -> bool:
+    return any(name in buckets for part in heads for buckets in part for name in names)
+
+
+def _key(heads: _Heads, keys: Sequence[str]) -> _Key:
+    return Index.candidates(heads[0], keys), Index.candidates(heads[1], keys)
 
 
 def _decision(answer: AuthzResult) -> Decision:
@@ -140,35 +259,12 @@ def _decision(answer: AuthzResult) -> Decision:
     return Decision(allowed=True, cause=Cause.NONE, policies=policies)
 
 
-def _check_names(parsed: dict[str, Any]) -> None:
-    if parsed.get("templates") or parsed.get("templateLinks"):
-        raise PolicyInvalidError("policy templates are not used here")
+def _check_names(policies: Iterable[Policy]) -> None:
     effects: dict[str, str] = {}
-    for policy in parsed["staticPolicies"].values():
-        name = policy.get("annotations", {}).get("id") or ""
-        if not _POLICY_ID.fullmatch(name) or name in effects:
+    for policy in policies:
+        if not POLICY_ID.fullmatch(policy.id) or policy.id in effects:
             raise PolicyInvalidError("every policy needs an @id of its own")
-        effects[name] = policy["effect"]
+        effects[policy.id] = policy.effect
     missing = [name for name in _ISOLATION if effects.get(name) != "forbid"]
     if missing:
         raise PolicyInvalidError(f"the policy set must forbid: {', '.join(missing)}")
-
-
-def _resource(resource: Resource) -> dict[str, Any]:
-    attributes = {"organisation": _reference("Organisation", resource.organisation)}
-    return {"uid": _resource_uid(resource), "attrs": attributes, "parents": []}
-
-
-def _resource_uid(resource: Resource) -> dict[str, str]:
-    # The organisation is part of every id but its own: the same name in two organisations is two entities.
-    if resource.type == "Organisation":
-        return _uid("Organisation", resource.id)
-    return _uid(resource.type, f"{resource.organisation}/{resource.id}")
-
-
-def _uid(kind: str, identifier: str) -> dict[str, str]:
-    return {"type": kind, "id": identifier}
-
-
-def _reference(kind: str, identifier: str) -> dict[str, dict[str, str]]:
-    return {"__entity": _uid(kind, identifier)}

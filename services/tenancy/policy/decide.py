@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from services.tenancy.policy.cedar import Engine
 from services.tenancy.policy.model import (
     OWNER_ROLE,
     Brand,
     Cause,
+    Circumstances,
     Decision,
     Member,
     Resolved,
@@ -20,21 +21,38 @@ from services.tenancy.policy.model import (
 
 
 def authorize(
-    engine: Engine, standing: Standing | None, action: str, resource: Resource | None, scopes: Iterable[str]
+    engine: Engine,
+    standing: Standing | None,
+    action: str,
+    resource: Resource | None,
+    given: Circumstances | Iterable[str],
 ) -> Decision:
     """May the caller do this? A resource that nothing resolved and one of somebody else are one answer."""
-    refused = _barred(standing)
+    return authorize_all(engine, standing, [(action, resource)], given)[0]
+
+
+def authorize_all(
+    engine: Engine,
+    standing: Standing | None,
+    questions: Sequence[tuple[str, Resource | None]],
+    given: Circumstances | Iterable[str],
+) -> list[Decision]:
+    """The same for several questions of one caller."""
+    refused = barred(standing)
     if refused is not None or standing is None or standing.member is None:
-        return refused or deny(Cause.NOT_PERMITTED)
+        return [refused or deny(Cause.NOT_PERMITTED)] * len(questions)
     # Isolation does not hang on policy text alone: this line stands even if every policy were wrong.
-    if resource is None or resource.organisation != standing.organisation:
-        return deny(Cause.NOT_PERMITTED)
-    return engine.evaluate(standing.organisation, standing.member, action, resource, scopes)
+    own = [(a, r) for a, r in questions if r is not None and r.organisation == standing.organisation]
+    answers = iter(engine.evaluate_all(standing.organisation, standing.member, own, given))
+    return [
+        next(answers) if r is not None and r.organisation == standing.organisation else deny(Cause.NOT_PERMITTED)
+        for _, r in questions
+    ]
 
 
 def resolve(standing: Standing | None, brand: Brand | None) -> Resolved:
     """The principal of a credential. `brand` is what the store found among the brands of the organisation."""
-    refused = _barred(standing)
+    refused = barred(standing)
     if refused is not None or standing is None or standing.member is None:
         return Resolved(refused or deny(Cause.NOT_PERMITTED))
     if brand is None or not standing.member.may_use(brand.brand):
@@ -49,7 +67,8 @@ def resolve(standing: Standing | None, brand: Brand | None) -> Resolved:
     )
 
 
-def _barred(standing: Standing | None) -> Decision | None:
+def barred(standing: Standing | None) -> Decision | None:
+    """The refusal of a caller that no policy is asked about; None when policies decide."""
     if standing is None:
         return deny(Cause.NOT_PERMITTED)
     if standing.status is not Status.ACTIVE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,6 +22,7 @@ class Cause(Enum):
     NONE = "none"
     ORGANISATION_SUSPENDED = "organisation_suspended"
     NOT_PERMITTED = "not_permitted"
+    STEP_UP_REQUIRED = "step_up_required"
     POLICY_ERROR = "policy_error"
 
 
@@ -61,6 +63,19 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Pointers:
+    """Which of its own policy versions an organisation has in force, and which one is tried beside it; 0 = none.
+    `revision` grows with each change, so that of two such facts the newer one is known."""
+
+    active: int = 0
+    candidate: int = 0
+    revision: int = 0
+
+
+DEFAULTS_ONLY = Pointers()
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What the store knows of a caller in its own organisation; `member` is None for a stranger."""
 
@@ -68,15 +83,44 @@ class Standing:
     plan: str
     status: Status
     member: Member | None
+    policies: Pointers = DEFAULTS_ONLY
+
+
+LONG_AGO = 10**12
+"""The age of an authentication that nobody vouched for: older than any policy accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a policy may know of a call beside who asks for what. `age` is seconds since the user authenticated."""
+
+    scopes: frozenset[str] = frozenset()
+    brand: str = ""
+    zone: str = "UTC"
+    plan: str = ""
+    actor: str = ""
+    acr: str = ""
+    amr: tuple[str, ...] = ()
+    age: int = LONG_AGO
+
+    @classmethod
+    def of(cls, given: Circumstances | Iterable[str]) -> Circumstances:
+        """Scopes alone are circumstances of which nothing else is known."""
+        return given if isinstance(given, Circumstances) else cls(frozenset(given))
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What an action is on, as resolved by an owner of that type; never as a request describes it."""
+    """What an action is on, as resolved by an owner of that type; never as a request describes it.
+
+    `owner` (a user), `brand` and `labels` are facts of everything but organisations and brands; empty = none."""
 
     type: str
     id: str
     organisation: str
+    owner: str = ""
+    brand: str = ""
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.kit.clock import Clock
+from services.tenancy.conversations import Conversations
 from services.tenancy.directory import Directory
-from services.tenancy.policy import Engine
+from services.tenancy.judging import Judge
+from services.tenancy.knowledge import Knowledge
+from services.tenancy.policy_admin import PolicyAdmin
+from services.tenancy.policysets import PolicySets
 from services.tenancy.ports import FactsReader, Lifecycle, TenancyStore
+from services.tenancy.resources import Resources
+from services.tenancy.trials import Trials
+from services.tenancy.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
     """Everything that tenancy does, one field each."""
 
-    engine: Engine
+    policies: PolicySets
+    policy_admin: PolicyAdmin
+    trials: Trials
+    turns: Turns
+    clock: Clock
     remembered: FactsReader
     store: TenancyStore
     lifecycle: Lifecycle
     directory: Directory
     plans: frozenset[str]
+    judge: Judge
+    resources: Resources
+    knowledge: Knowledge
+    conversations: Conversations
 
 
 class Part:

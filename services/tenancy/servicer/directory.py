@@ -6,7 +6,7 @@ from typing import Any
 
 from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 
-from services.kit.caller import current_caller
+from services.kit.caller import current_call, current_caller
 from services.tenancy import messages
 from services.tenancy.servicer.core import Part
 
@@ -31,7 +31,8 @@ class Directory(Part):
 
     async def RemoveMember(self, request: pb.RemoveMemberRequest, _: Any) -> pb.RemoveMemberResponse:
         """Removes a member."""
-        return pb.RemoveMemberResponse(existed=await self._core.directory.remove_member(current_caller(), request.user))
+        existed = await self._core.directory.remove_member(current_caller(), request.user, current_call().token)
+        return pb.RemoveMemberResponse(existed=existed)
 
     async def ListMembers(self, request: pb.ListMembersRequest, _: Any) -> pb.ListMembersResponse:
         """A page of members."""

@@ -51,6 +51,9 @@ class TestKeys:
             "org-mac": [VersionedSecret(ORG_KID, ORG_KEY)],
             "api-key-pepper": [VersionedSecret("p1", secrets.token_bytes(32))],
             "admission": [VersionedSecret("a1", secrets.token_bytes(32))],
+            "webhook-kek": [VersionedSecret("w1", secrets.token_bytes(32))],
+            "content-kek": [VersionedSecret("c1", secrets.token_bytes(32))],
+            "edge-kek": [VersionedSecret("e1", secrets.token_bytes(32))],
         }
 
     def versions(self, name: str) -> Sequence[VersionedSecret]:
@@ -111,9 +114,9 @@ class House:
 
 
 @asynccontextmanager
-async def opened(stores: DataStores, **settings: Any) -> AsyncIterator[House]:
+async def opened(stores: DataStores, keys: TestKeys | None = None, **settings: Any) -> AsyncIterator[House]:
     servers: dict[str, InProcessServer] = {}
-    keys = TestKeys()
+    keys = keys or TestKeys()
 
     def dial(kind: str) -> Any:
         return InProcessChannel(servers[kind], f"spiffe://{DOMAIN}/auth")

@@ -74,7 +74,8 @@ async def test_a_record_that_was_changed_moved_or_made_up_does_not_open(house: H
 
 async def test_a_record_of_another_key_does_not_open(house: House) -> None:
     _, handle = await handle_of(house)
-    stranger = RedisAdmissionStore(house.redis, [VersionedSecret("a1", b"\0" * 32)])
+    house.keys.kept["admission"] = [VersionedSecret("a1", b"\0" * 32)]
+    stranger = RedisAdmissionStore(house.redis, house.keys)
     assert await stranger.get(admissions.digest(handle)) is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from grpc import aio
 from hauberk.auth.v1 import auth_service_pb2 as pb
 
 from tests.contract.auth.house import ALLOW, DENY, House, opened
+from tests.contract.auth.session_desk import open_session, present
 from tests.support.stores import prepared_stores
 
 
@@ -61,6 +63,24 @@ async def test_redis_killed(own: House) -> None:
     assert None in seen
     assert (await own.go_on(handle)).outcome == ALLOW
     assert (await own.go_on(ended)).outcome == DENY
+
+
+async def test_redis_killed_resurrects_no_session(own: House) -> None:
+    _, good = await own.organisation()
+    _, key = await own.organisation()
+    ended, kept = [await open_session(own, key) for _ in range(2)]
+    await own.call("RevokeSession", await own.token(key), pb.RevokeSessionRequest(session_id=ended.session_id))
+    before = own.stores.supervisor.restarts()["redis"]
+    os.kill(own.stores.supervisor.pids()["redis"], signal.SIGKILL)
+    seen: set[int | None] = set()
+    limit = time.monotonic() + 15
+    while own.stores.supervisor.restarts()["redis"] == before or await outcome(own, good) != ALLOW:
+        assert time.monotonic() < limit
+        with contextlib.suppress(aio.AioRpcError):
+            seen.add((await present(own, ended.session)).outcome)
+    assert seen <= {DENY}
+    assert (await present(own, ended.session)).outcome == DENY
+    assert (await present(own, kept.session)).outcome == ALLOW
 
 
 async def test_postgres_killed(own: House) -> None:

@@ -16,7 +16,7 @@ from services.kit.redis import RedisStore
 from services.redaction.adapters.redis_store import RedisMappingStore
 from services.redaction.adapters.sealing import Sealer, digest_of
 from services.redaction.ports import Scope, Value
-from tests.contract.redaction.world import KEK, World, mounted, reason_of
+from tests.contract.redaction.world import Keys, World, mounted, reason_of
 from tests.support.stores import DataStores
 
 PERSONAL = ["219-09-9999", "4532015112830366", "jane.doe@example.com", "415-555-2671"]
@@ -92,7 +92,7 @@ async def test_a_record_moved_or_altered_is_refused(world: World, raw: Redis) ->
 
 async def test_one_round_trip_for_a_message_none_for_a_clean_one(data_stores: DataStores) -> None:
     store = RedisStore(data_stores.redis_url)
-    mapping = RedisMappingStore(store, Sealer([KEK]), seconds=300, number_seconds=3600, most_values=3)
+    mapping = RedisMappingStore(store, Sealer(Keys()), seconds=300, number_seconds=3600, most_values=3)
     scope = Scope("acme", "user-1", fresh())
     await mapping.remember(scope, "gateway", [Value("URL", "warm")])
     for values in ([Value("URL", "a")], [Value("URL", "a"), Value("URL", "b")]):

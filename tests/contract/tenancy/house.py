@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from hauberk.auth.v1 import auth_service_pb2 as auth_pb
 from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 from pydantic import SecretStr
 
@@ -23,6 +25,8 @@ from services.tenancy.settings import TenancySettings
 from tests.support.stores import DataStores
 
 SCOPES = frozenset({"knowledge.write", "keys.manage", "members.manage", "brands.manage", "tools.manage"})
+
+KEYS = {"HAUBERK_KEY_CONTENT_KEK": "1:" + base64.b64encode(bytes(range(32))).decode()}
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,19 @@ class House:
         return cast(pb.AuthorizeResponse, await self.call("Authorize", caller, question))
 
 
+class AuthTold:
+    """A channel to auth that takes the end of a membership, and nothing else. (With the real auth: tests/attacks.)"""
+
+    def unary_unary(self, method: str, *_: Any, **__: Any) -> Any:
+        async def end(request: auth_pb.EndMembershipRequest, **_: Any) -> auth_pb.EndMembershipResponse:
+            assert method.endswith("/EndMembership") and request.user
+            return auth_pb.EndMembershipResponse(epoch=1)
+
+        return end if method.endswith("/EndMembership") else None
+
+    unary_stream = unary_unary
+
+
 @contextmanager
 def acting(caller: Caller) -> Iterator[None]:
     """What the identity layer does once it has verified a token."""
@@ -87,8 +104,9 @@ def settings_of(stores: DataStores) -> dict[str, Any]:
 async def opened(stores: DataStores) -> AsyncIterator[House]:
     settings = TenancySettings(**settings_of(stores))
 
-    def dial(_: str) -> Any:
-        raise AssertionError("tenancy calls no peer")
+    def dial(kind: str) -> Any:
+        assert kind == "auth", "tenancy calls no other peer"
+        return AuthTold()
 
     async with AsyncExitStack() as stack:
-        yield House(stores, await build(settings, Wiring(KeyRing(None, {}), dial, SystemClock(), stack)))
+        yield House(stores, await build(settings, Wiring(KeyRing(None, KEYS), dial, SystemClock(), stack)))

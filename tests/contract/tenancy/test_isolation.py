@@ -13,7 +13,17 @@ from services.kit.postgres import Database
 from services.tenancy.adapters.postgres import PostgresStore
 from tests.contract.tenancy.house import House, with_proof
 
-TABLES = ("organisations", "brands", "members", "member_brands")
+TABLES = (
+    "organisations",
+    "brands",
+    "members",
+    "member_brands",
+    "resources",
+    "documents",
+    "chunks",
+    "content_keys",
+    "knowledge_spaces",
+)
 
 
 async def rows(house: House, proof: str, table: str, org: str) -> int:
@@ -33,6 +43,7 @@ async def test_a_table_shows_rows_only_to_the_proven_tenant(house: House, table:
     own, other = await house.organisation(), await house.organisation()
     for org in (own, other):
         await house.member(org, "bob", "member", brands=("shop",))
+        await house.call("PutDocument", house.caller(org), pb.PutDocumentRequest(document="d1", text="kept"))
     assert await rows(house, house.stores.proof(own), table, own) > 0
     for proof in (
         "",

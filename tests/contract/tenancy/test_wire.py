@@ -124,15 +124,29 @@ async def test_the_scope_of_the_contract(house: House, dial: Callable[[str], Any
     )
 
 
+LABELS = ["a"] * 2
+COLUMN = pb.FieldColumn(field=pb.RESOURCE_FIELD_ID, column="id) OR (TRUE")
+FACTS = pb.ResourceFacts(resource=pb.Resource(type="Document", id="d1"))
+
+
 @pytest.mark.parametrize(
-    ("method", "request_"),
+    ("method", "request_", "expected"),
     [
-        ("PlanRetrieval", pb.PlanRetrievalRequest(resource_type="Document", action="document.read")),
-        ("ListTurns", pb.ListTurnsRequest(conversation="c1")),
-        ("SearchKnowledge", pb.SearchKnowledgeRequest(embedding=[0.1], limit=1)),
+        ("SearchKnowledge", pb.SearchKnowledgeRequest(embedding=[float("nan")], limit=1), "INVALID_ARGUMENT"),
+        ("SearchKnowledge", pb.SearchKnowledgeRequest(text="x", limit=201), "INVALID_ARGUMENT"),
+        ("SearchKnowledge", pb.SearchKnowledgeRequest(limit=1), "INVALID_ARGUMENT"),
+        ("AssembleContext", pb.AssembleContextRequest(text="x", token_budget=0), "INVALID_ARGUMENT"),
+        ("PlanRetrieval", pb.PlanRetrievalRequest(resource_type="D", action="a", columns=[COLUMN]), "INVALID_ARGUMENT"),
+        ("PutDocument", pb.PutDocumentRequest(document="d1", text="x", labels=LABELS), "INVALID_ARGUMENT"),
+        ("PutDocument", pb.PutDocumentRequest(document="../d1", text="x"), "INVALID_ARGUMENT"),
+        ("PutResources", pb.PutResourcesRequest(facts=[FACTS]), "PERMISSION_DENIED"),
+        ("DeleteResources", pb.DeleteResourcesRequest(resources=[FACTS.resource]), "PERMISSION_DENIED"),
+        ("GetResource", pb.GetResourceRequest(resource=FACTS.resource), "NOT_FOUND"),
     ],
 )
-async def test_what_is_not_served_says_so(house: House, dial: Callable[[str], Any], method: str, request_: Any) -> None:
+async def test_what_retrieval_refuses_over_the_wire(
+    house: House, dial: Callable[[str], Any], method: str, request_: Any, expected: str
+) -> None:
     org = await house.organisation()
     code, _ = await refused(getattr(dial("gateway"), method)(request_, metadata=bearer(house.caller(org))))
-    assert code is grpc.StatusCode.UNIMPLEMENTED
+    assert code is grpc.StatusCode[expected]

@@ -17,7 +17,8 @@ from services.auth.flows.api_keys import ApiKeyVerifier, KeyMemory
 from services.auth.flows.authenticate import Asked, Authenticated, Authenticator, Kind, Verifier
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.jwts import Issuer, JwtVerifier
-from services.auth.flows.key_management import KeyManagement, Shape
+from services.auth.flows.key_making import KeyMaker, Shape
+from services.auth.flows.key_management import KeyManagement
 from services.auth.flows.memberships import Memberships
 from services.auth.flows.minting import Minter
 from services.auth.policy import api_keys
@@ -60,8 +61,8 @@ class PlainPepper:
     def digest(self, key: str) -> Digest:
         return Digest("v1", hashlib.sha256(key.encode()).digest())
 
-    def all_digests(self, key: str) -> tuple[bytes, ...]:
-        return (self.digest(key).value,)
+    def all_digests(self, key: str) -> tuple[Digest, ...]:
+        return (self.digest(key),)
 
 
 @dataclass
@@ -79,9 +80,12 @@ class MemoryKeys:
             raise Unavailable("postgres")
         return next((self.rows[digest] for digest in digests if digest in self.rows), None)
 
-    async def add_first(self, proof: Proven, new: NewKey) -> KeyRecord | None:
-        taken = any(row.organisation == tenant(proof) for row in self.rows.values())
-        return None if taken else await self.add(proof, new)
+    async def active(self, proof: Proven, now: float) -> bool:
+        own = (row for row in self.rows.values() if row.organisation == tenant(proof))
+        return any(api_keys.decide(row, now) is Cause.NONE for row in own)
+
+    async def add_first(self, proof: Proven, new: NewKey, now: float) -> KeyRecord | None:
+        return None if await self.active(proof, now) else await self.add(proof, new)
 
     async def add(self, proof: Proven, new: NewKey) -> KeyRecord:
         assert new.record.organisation == tenant(proof)
@@ -164,7 +168,7 @@ class MemoryLedger:
                 found[f"k:{row.key_id}"] = Mark(row.epoch, row.revoked_at or 0.0)
         return found
 
-    async def rise(self, proof: Proven, organisation: str, name: str) -> Mark:
+    async def rise(self, proof: Proven, organisation: str, name: str, keep_until: float | None = None) -> Mark:
         before = self.epochs.ledger.get((organisation, name), Mark())
         mark = Mark(before.epoch + 1, self.epochs.keys.clock.now())
         self.epochs.ledger[organisation, name] = mark
@@ -222,7 +226,7 @@ class Desk:
         self.memberships = Memberships(self.directory, self.clock, 5.0)
         memory = KeyMemory(self.clock, 5.0)
         by_key = ApiKeyVerifier(
-            self.keys, self.book, PlainPepper(), memory, self.clock, prefix="hbk", environment="test"
+            self.keys, self.book, PlainPepper(), memory, self.clock, shape=Shape("hbk", "test")
         )
         verifiers: dict[Kind, Verifier] = {
             Kind.API_KEY: by_key,
@@ -230,7 +234,11 @@ class Desk:
         }
         self.authenticator = Authenticator(verifiers, self.book, self.memberships, self.minter)
         self.management = KeyManagement(
-            self.keys, self.book, self.memberships, self.minter, PlainPepper(), self.clock, Shape("hbk", "test")
+            self.keys,
+            self.book,
+            KeyMaker(self.memberships, PlainPepper(), self.clock, Shape("hbk", "test")),
+            self.minter,
+            self.clock,
         )
         self.admissions = Admissions(self.kept, self.book, self.minter, self.clock)
 

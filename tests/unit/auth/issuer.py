@@ -53,8 +53,11 @@ def header(**changes: Any) -> dict[str, Any]:
 def raw(head: bytes | Mapping[str, Any], body: bytes | Mapping[str, Any], key: rsa.RSAPrivateKey = RSA_KEY) -> str:
     """A token signed with RS256 over exactly these parts, whatever they say."""
     message = f"{encoded(head)}.{encoded(body)}"
-    algorithm = RSAAlgorithm(RSAAlgorithm.SHA256)
-    return f"{message}.{encoded(algorithm.sign(message.encode(), key))}"
+    return f"{message}.{encoded(signed(message.encode(), key))}"
+
+
+def signed(message: bytes, key: rsa.RSAPrivateKey = RSA_KEY) -> bytes:
+    return RSAAlgorithm(RSAAlgorithm.SHA256).sign(message, key)
 
 
 def hmac_with(secret: bytes, head: Mapping[str, Any], body: Mapping[str, Any]) -> str:
@@ -94,6 +97,10 @@ class FixedIssuerKeys:
         self.keys = dict(keys if keys is not None else {"k1": RSA_KEY.public_key()})
         self.away = False
         self.asked = 0
+        self.age = 1
+
+    def generation(self) -> int | None:
+        return None if self.away else self.age
 
     async def find(self, kid: str) -> Any | None:
         self.asked += 1

@@ -156,7 +156,7 @@ async def test_a_brand_selects_among_proven_ones(desk: Desk) -> None:
 
 async def test_a_key_bound_to_a_brand_is_good_for_no_other(desk: Desk) -> None:
     text = desk.plant(brand=BRAND)
-    assert (await desk.present(text, brand="other")).cause is Cause.WRONG_BRAND
+    assert (await desk.present(text, brand="other")).cause is Cause.KEY_WRONG_BRAND
     assert (await desk.present(text, brand=BRAND)).minted
 
 

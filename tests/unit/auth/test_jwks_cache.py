@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from services.auth.adapters.jwks import source
+from services.auth.adapters.jwks.addresses import Reach
 from services.auth.adapters.jwks.cache import CachePolicy, JwksCache
 from services.auth.adapters.jwks.source import FileSource, UrlSource, client
 from services.kit.errors import Unavailable
@@ -21,6 +22,7 @@ from tests.unit.auth.fakes import HandClock
 from tests.unit.auth.issuer import OTHER_RSA_KEY, jwk, key_set
 
 RS = frozenset({"RS256"})
+LOOPBACK = Reach(loopback=True)
 GOOD = key_set(jwk())
 ROTATED = key_set(jwk(), jwk(OTHER_RSA_KEY, kid="k2"))
 
@@ -77,7 +79,7 @@ def clock() -> HandClock:
 @pytest_asyncio.fixture(loop_scope="session")
 async def cache(endpoint: Endpoint, clock: HandClock) -> AsyncIterator[JwksCache]:
     async with client() as fetcher:
-        yield JwksCache("acme", UrlSource(endpoint.url, fetcher), RS, clock)
+        yield JwksCache("acme", UrlSource(endpoint.url, fetcher, LOOPBACK), RS, clock)
 
 
 async def unavailable(cache: JwksCache, kid: str = "k1") -> bool:
@@ -141,7 +143,7 @@ async def test_the_last_good_set_outlives_a_fault(
 
 async def test_an_endpoint_that_refuses_connections(clock: HandClock) -> None:
     async with client() as fetcher:
-        cache = JwksCache("acme", UrlSource("http://127.0.0.1:9/keys", fetcher), RS, clock)
+        cache = JwksCache("acme", UrlSource("http://127.0.0.1:9/keys", fetcher, LOOPBACK), RS, clock)
         assert await unavailable(cache)
 
 
@@ -226,7 +228,7 @@ async def test_a_hanging_endpoint_is_given_up(
 
 async def test_the_set_is_renewed_before_it_is_old(endpoint: Endpoint, clock: HandClock) -> None:
     async with client() as fetcher:
-        cache = JwksCache("acme", UrlSource(endpoint.url, fetcher), RS, clock, CachePolicy(poll=0.01))
+        cache = JwksCache("acme", UrlSource(endpoint.url, fetcher, LOOPBACK), RS, clock, CachePolicy(poll=0.01))
         assert await cache.load()
         keeper = asyncio.ensure_future(cache.keep_fresh())
         await asyncio.sleep(0.05)

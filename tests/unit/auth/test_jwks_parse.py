@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from services.auth.adapters.jwks.parse import MAX_BYTES, KeySetError, parse
+from services.auth.adapters.jwks.parse import MAX_BYTES, KeySetError, parse, parse_in_turns
 from tests.unit.auth.issuer import EC_KEY, OTHER_RSA_KEY, RSA_KEY, jwk, key_set
 
 RS = frozenset({"RS256"})
@@ -30,8 +31,12 @@ RS = frozenset({"RS256"})
         b" " * (MAX_BYTES + 1),
         key_set(*[jwk(kid=f"k{n}") for n in range(65)]),
         key_set(jwk(), jwk(OTHER_RSA_KEY)),
+        key_set(jwk())[:-1] + b',"keys":[]}',
+        key_set(jwk()).replace(b'"kid"', b'"kid": "other", "kid"'),
+        b'{"keys": [' + b"{}," * 1024 + b"{}]}",
+        key_set(jwk()) + b"{}",
     ],
-    ids=range(13),
+    ids=range(17),
 )
 def test_not_a_set_we_can_use(text: bytes) -> None:
     with pytest.raises(KeySetError):
@@ -54,8 +59,21 @@ def test_not_a_set_we_can_use(text: bytes) -> None:
         {"kty": "oct", "kid": "k1", "k": "c2VjcmV0"},
         jwk(d="AQAB"),
         jwk(rsa.generate_private_key(65537, 1024)),
+        jwk(rsa.generate_private_key(3, 1024)),
+        jwk(e="AQ"),
+        jwk(e="Ag"),
+        jwk(e="AQAAAAE"),
+        jwk(n="_" * 1368),
+        jwk(n="_" * 4000),
+        jwk(key_ops=["sign"]),
+        jwk(key_ops="verify"),
+        jwk(alg=["RS256"]),
+        jwk(alg={}),
+        jwk(use=None),
+        jwk(x5c=[], kid="..\n"),
+        jwk(kty="RSA", q="AQAB"),
     ],
-    ids=range(13),
+    ids=range(26),
 )
 def test_not_a_key_we_can_use(entry: dict[str, Any]) -> None:
     with pytest.raises(KeySetError):
@@ -74,3 +92,19 @@ def test_a_curve_belongs_to_its_algorithm() -> None:
     with pytest.raises(KeySetError):
         parse(json.dumps({"keys": [wrong]}).encode(), frozenset({"ES256"}))
     assert set(parse(key_set(jwk(EC_KEY)), frozenset({"ES256"}))) == {"k1"}
+
+
+async def test_in_turns_finds_the_same_and_lets_others_run() -> None:
+    text = key_set(*[jwk(kid=f"k{number}") for number in range(20)])
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.ensure_future(others())
+    assert set(await parse_in_turns(text, RS)) == set(parse(text, RS))
+    running.cancel()
+    assert turns >= 20

@@ -100,7 +100,19 @@ async def test_only_the_first_key_is_bootstrapped(desk: Desk) -> None:
     for _ in range(2):
         with pytest.raises(FailedPrecondition):
             await desk.management.bootstrap(ORG, USER, BRAND)
-    await desk.management.revoke(await desk.caller(issued.text), issued.record.key_id)
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+async def test_an_organisation_without_an_active_key_has_a_way_back_in(desk: Desk, end: str) -> None:
+    issued = await desk.management.bootstrap(ORG, USER, BRAND)
+    desk.keys.change(issued.record.key_id, expires_at=desk.clock.now() + 60)
+    if end == "revoked":
+        await desk.management.revoke(await desk.caller(issued.text), issued.record.key_id)
+    else:
+        desk.clock.time += 60
+    again = await desk.management.bootstrap(ORG, USER, BRAND)
+    assert (await desk.present(again.text)).minted
+    assert (await desk.present(issued.text)).minted is None
     with pytest.raises(FailedPrecondition):
         await desk.management.bootstrap(ORG, USER, BRAND)
 

@@ -66,6 +66,16 @@ def test_a_plain_issuer() -> None:
         {"issuer": ""},
         {"audience": ""},
         {"leeway": 3600},
+        {"allow_networks": ["0.0.0.0/0"]},
+        {"allow_networks": ["::/0"]},
+        {"allow_networks": ["127.0.0.0/8"]},
+        {"allow_networks": ["::1/128"]},
+        {"allow_networks": ["169.254.169.254/32"]},
+        {"allow_networks": ["10.0.0.1/8"]},
+        {"allow_networks": ["inside"]},
+        {"required_acr": [""]},
+        {"required_amr": ["two words"]},
+        {"max_auth_age": -1},
     ],
     ids=str,
 )
@@ -74,11 +84,22 @@ def test_an_issuer_that_is_refused(change: dict[str, Any]) -> None:
         issuer(**change)
 
 
+def test_what_an_issuer_may_demand_and_where_it_may_live() -> None:
+    demands = {"require_jti": True, "required_acr": ["gold"], "required_amr": ["otp"], "max_auth_age": 300}
+    made = issuer(allow_networks=["10.1.0.0/16", "fd00:1::/32"], **demands)
+    rules = made.rules()
+    assert (set(rules.required_acr), set(rules.required_amr)) == ({"gold"}, {"otp"})
+    assert rules.require_jti
+    assert rules.max_auth_age == 300
+    assert [str(network) for network in made.allow_networks] == ["10.1.0.0/16", "fd00:1::/32"]
+
+
 @pytest.mark.parametrize(
     "environ",
     [
         {"HAUBERK_TOKEN_SECONDS": "61"},
         {"HAUBERK_MEMORY_SECONDS": "60"},
+        {"HAUBERK_JWT_MEMORY_SECONDS": "61"},
         {"HAUBERK_API_KEY_PREFIX": "HBK_"},
         {"HAUBERK_API_KEY_ENVIRONMENT": "prod"},
         {"HAUBERK_ISSUER": "[]"},

@@ -34,6 +34,15 @@ def test_the_policy_is_checked_too(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "limitz" in capsys.readouterr().out
 
 
+def test_the_policy_of_auth_is_checked_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    policy = tmp_path / "own.yaml"
+    policy.write_text("version: '1'\nplans: [free]\ndefault_plan: free\nsessions: {most_live: 0}\n")
+    file = tmp_path / "auth.yaml"
+    file.write_text(f"auth_policy: {policy}\n")
+    assert main(["check-config", "auth", str(file)]) == 1
+    assert "sessions.most_live" in capsys.readouterr().out
+
+
 def test_a_missing_file_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["check-config", "auth", str(tmp_path / "none.yaml")]) == 1
     assert "cannot be read" in capsys.readouterr().out

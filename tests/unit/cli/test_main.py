@@ -42,6 +42,8 @@ def test_the_first_help_names_every_command_and_exit_status(capsys: pytest.Captu
         "tool",
         "replay",
         "audit",
+        "sessions",
+        "revocations",
         "chain",
         "check-config",
         "version",

@@ -117,7 +117,7 @@ class Desk:
         self.bodies = MemoryBodies()
         self.brands = Brands()
         self.signer = KeySigner(self.keys)
-        self.sealer = KekSealer(self.keys.versions("ctx-kek"))
+        self.sealer = KekSealer(self.keys)
         terms = Terms(ISSUER, DOMAIN, 900, ("chat", "decisions.explain"))
         self.exchange = Exchange(
             terms,

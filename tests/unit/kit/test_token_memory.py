@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 import pytest
+from jwt.algorithms import ECAlgorithm
 
 from services.kit.clock import SystemClock
 from services.kit.errors import Unauthenticated, Unavailable
-from services.kit.jwks import PeerKeys
+from services.kit.jwks import KEPT, PeerKeys
 from services.kit.txn_token import TokenVerifier
 from tests.unit.kit.world import DOMAIN, ISSUER, Mint
 
@@ -75,10 +77,6 @@ async def test_without_any_key_the_answer_is_unavailable_not_refused() -> None:
 
 
 async def test_keys_load_and_the_last_good_set_stays() -> None:
-    import json
-
-    from jwt.algorithms import ECAlgorithm
-
     mint = Mint()
     public: Any = mint.find("k1")
     answers = [json.dumps({"keys": [{**ECAlgorithm.to_jwk(public, as_dict=True), "kid": "k1"}]}), "broken"]
@@ -92,3 +90,41 @@ async def test_keys_load_and_the_last_good_set_stays() -> None:
     with pytest.raises(ValueError, match="Expecting value"):
         await keys.refresh()
     assert verifier(keys).verify(mint.token()).organisation == "acme"
+
+
+def public(*kids: str) -> str:
+    mint = Mint()
+    key: Any = mint.find("k1")
+    return json.dumps({"keys": [{**ECAlgorithm.to_jwk(key, as_dict=True), "kid": kid} for kid in kids]})
+
+
+async def test_a_new_key_forgets_nothing_a_withdrawn_or_replaced_one_does() -> None:
+    first = public("k1")
+    both = json.dumps({"keys": json.loads(first)["keys"] + json.loads(public("k2"))["keys"]})
+    answers = [first, both, both, first, public("k1")]
+
+    async def fetch() -> str:
+        return answers.pop(0)
+
+    keys = PeerKeys(fetch)
+    seen = []
+    for _ in range(5):
+        await keys.refresh()
+        seen.append(keys.generation)
+    assert seen == [1, 1, 1, 2, 3]
+    assert keys.find("k2") is None
+
+
+async def test_a_set_that_nobody_confirmed_for_long_is_not_relied_on() -> None:
+    moment = [0.0]
+
+    async def fetch() -> str:
+        return public("k1")
+
+    keys = PeerKeys(fetch, tick=lambda: moment[0])
+    await keys.refresh()
+    moment[0] = KEPT
+    assert keys.find("k1") is not None
+    moment[0] = KEPT + 1
+    with pytest.raises(Unavailable):
+        keys.find("k1")

@@ -128,5 +128,37 @@ async def test_the_memory_is_bounded() -> None:
     cache = remembered(store, watch, limit=10)
     for number in range(50):
         await cache.facts(caller(subject=f"u{number}"), {f"b{number}"})
-    assert len(cache._standings._entries) == 10
-    assert len(cache._brands._entries) == 10
+        await cache.facts(caller(f"org{number}"), {"b"})
+    assert cache._standings.size == cache._brands.size == 10
+    assert sum(map(len, cache._standings._organisations.values())) == 10
+
+
+async def test_a_busy_organisation_forgets_its_own_facts_only() -> None:
+    store, watch = Store(), Watch()
+    cache = CachedFacts(store, 2.0, watch.now, limit=100, each=20)  # type: ignore[arg-type]
+    await cache.facts(caller("quiet"), {"shop"})
+    for number in range(500):
+        await cache.facts(caller(subject=f"u{number}"), {f"b{number}"})
+    calls = store.calls
+    await cache.facts(caller("quiet"), {"shop"})
+    assert store.calls == calls
+    await cache.facts(caller(subject="u0"), {"b0"})
+    assert store.calls == calls + 1
+
+
+async def test_readings_of_a_busy_organisation_leave_connections_to_others() -> None:
+    store, watch = Store(), Watch()
+    cache = remembered(store, watch)
+    store.gate.clear()
+    busy = [asyncio.ensure_future(cache.facts(caller(subject=f"u{number}"))) for number in range(20)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert store.calls == 4
+    other = asyncio.ensure_future(cache.facts(caller("quiet")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert store.calls == 5
+    store.gate.set()
+    await asyncio.gather(other, *busy)
+    assert store.calls == 21
+    assert not cache._turns._organisations

@@ -8,7 +8,17 @@ from pathlib import Path
 from services.tenancy.policy import Engine, Member, Resource, Standing, Status
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies" / "tenancy"
-SCOPES = frozenset({"knowledge.write", "keys.manage", "members.manage", "brands.manage", "tools.manage"})
+SCOPES = frozenset(
+    {
+        "knowledge.write",
+        "keys.manage",
+        "members.manage",
+        "brands.manage",
+        "tools.manage",
+        "policies.manage",
+        "resources.write",
+    }
+)
 
 
 def policy_text() -> str:

@@ -22,6 +22,86 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _KeyLimitUnit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _KeyLimitUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyLimitUnit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    KEY_LIMIT_UNIT_UNSPECIFIED: _KeyLimitUnit.ValueType  # 0
+    """Not stated: refused."""
+    KEY_LIMIT_UNIT_REQUESTS: _KeyLimitUnit.ValueType  # 1
+    """Requests."""
+    KEY_LIMIT_UNIT_TOKENS: _KeyLimitUnit.ValueType  # 2
+    """Tokens, of input and output."""
+    KEY_LIMIT_UNIT_MICRO_USD: _KeyLimitUnit.ValueType  # 3
+    """Millionths of a US dollar."""
+
+class KeyLimitUnit(_KeyLimitUnit, metaclass=_KeyLimitUnitEnumTypeWrapper):
+    """What a limit of an API key counts."""
+
+KEY_LIMIT_UNIT_UNSPECIFIED: KeyLimitUnit.ValueType  # 0
+"""Not stated: refused."""
+KEY_LIMIT_UNIT_REQUESTS: KeyLimitUnit.ValueType  # 1
+"""Requests."""
+KEY_LIMIT_UNIT_TOKENS: KeyLimitUnit.ValueType  # 2
+"""Tokens, of input and output."""
+KEY_LIMIT_UNIT_MICRO_USD: KeyLimitUnit.ValueType  # 3
+"""Millionths of a US dollar."""
+Global___KeyLimitUnit: _TypeAlias = KeyLimitUnit  # noqa: Y015
+
+class _LeakAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LeakActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeakAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LEAK_ACTION_UNSPECIFIED: _LeakAction.ValueType  # 0
+    """Not stated: as REVOKE."""
+    LEAK_ACTION_REVOKE: _LeakAction.ValueType  # 1
+    """It is revoked at once."""
+    LEAK_ACTION_ROTATE: _LeakAction.ValueType  # 2
+    """It stays good for one hour, in which its owner rotates it."""
+    LEAK_ACTION_ALERT: _LeakAction.ValueType  # 3
+    """Its owner is told, nothing else."""
+
+class LeakAction(_LeakAction, metaclass=_LeakActionEnumTypeWrapper):
+    """What a reported leak does to a key."""
+
+LEAK_ACTION_UNSPECIFIED: LeakAction.ValueType  # 0
+"""Not stated: as REVOKE."""
+LEAK_ACTION_REVOKE: LeakAction.ValueType  # 1
+"""It is revoked at once."""
+LEAK_ACTION_ROTATE: LeakAction.ValueType  # 2
+"""It stays good for one hour, in which its owner rotates it."""
+LEAK_ACTION_ALERT: LeakAction.ValueType  # 3
+"""Its owner is told, nothing else."""
+Global___LeakAction: _TypeAlias = LeakAction  # noqa: Y015
+
+class _OutagePolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OutagePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OutagePolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OUTAGE_POLICY_UNSPECIFIED: _OutagePolicy.ValueType  # 0
+    """Refused."""
+    OUTAGE_POLICY_DENY: _OutagePolicy.ValueType  # 1
+    """Refused."""
+    OUTAGE_POLICY_STEP_UP: _OutagePolicy.ValueType  # 2
+    """CHALLENGE with REASON_CHALLENGE_UNAVAILABLE: the caller may prove the user in another way."""
+
+class OutagePolicy(_OutagePolicy, metaclass=_OutagePolicyEnumTypeWrapper):
+    """What a user gets while the provider of the challenge cannot be asked. There is no value that lets anybody on."""
+
+OUTAGE_POLICY_UNSPECIFIED: OutagePolicy.ValueType  # 0
+"""Refused."""
+OUTAGE_POLICY_DENY: OutagePolicy.ValueType  # 1
+"""Refused."""
+OUTAGE_POLICY_STEP_UP: OutagePolicy.ValueType  # 2
+"""CHALLENGE with REASON_CHALLENGE_UNAVAILABLE: the caller may prove the user in another way."""
+Global___OutagePolicy: _TypeAlias = OutagePolicy  # noqa: Y015
+
 class _SubjectKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -36,6 +116,10 @@ class _SubjectKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubjectKi
     """A brand of the organisation."""
     SUBJECT_KIND_ORGANISATION: _SubjectKind.ValueType  # 3
     """The whole organisation of the caller."""
+    SUBJECT_KIND_SESSION: _SubjectKind.ValueType  # 4
+    """A session of the organisation."""
+    SUBJECT_KIND_TOKEN: _SubjectKind.ValueType  # 5
+    """One token of an issuer, known by `issuer` and `token_id`."""
 
 class SubjectKind(_SubjectKind, metaclass=_SubjectKindEnumTypeWrapper):
     """What a revocation is about."""
@@ -48,6 +132,10 @@ SUBJECT_KIND_BRAND: SubjectKind.ValueType  # 2
 """A brand of the organisation."""
 SUBJECT_KIND_ORGANISATION: SubjectKind.ValueType  # 3
 """The whole organisation of the caller."""
+SUBJECT_KIND_SESSION: SubjectKind.ValueType  # 4
+"""A session of the organisation."""
+SUBJECT_KIND_TOKEN: SubjectKind.ValueType  # 5
+"""One token of an issuer, known by `issuer` and `token_id`."""
 Global___SubjectKind: _TypeAlias = SubjectKind  # noqa: Y015
 
 @_typing.final
@@ -65,7 +153,7 @@ class Credential(_message.Message):
     jwt: _builtins.str
     """OIDC access or identity token, compact JWS."""
     session: _builtins.str
-    """Opaque session id."""
+    """`<prefix>s_<env>_<43 base62><6 checksum>`: the session itself, not its id."""
     context_token: _builtins.str
     """Context token of another brand of the same organisation."""
     def __init__(
@@ -94,19 +182,27 @@ class ChallengeResponse(_message.Message):
 
     PROVIDER_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    BINDING_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Provider, e.g. "turnstile"."""
     token: _builtins.str
     """The provider's token."""
+    action: _builtins.str
+    """Action that the widget was shown for; it must be the one that the provider reports. Empty = any of the brand's."""
+    binding: _builtins.str
+    """What the widget was bound to when it was shown (see ResolveOriginRequest.binding), e.g. the id of a page visit."""
     def __init__(
         self,
         *,
         provider: _builtins.str = ...,
         token: _builtins.str = ...,
+        action: _builtins.str = ...,
+        binding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "binding", b"binding", "provider", b"provider", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -126,6 +222,7 @@ class AuthenticateRequest(_message.Message):
     CHALLENGE_FIELD_NUMBER: _builtins.int
     ON_BEHALF_OF_FIELD_NUMBER: _builtins.int
     TXN_FIELD_NUMBER: _builtins.int
+    CHALLENGE_PASS_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     """Brand the user asks for; selects among proven memberships, never grants. Empty = the credential's own brand."""
     origin: _builtins.str
@@ -138,13 +235,15 @@ class AuthenticateRequest(_message.Message):
     """Workload on whose behalf the gateway asks, e.g. "backend/shop"; ignored from any other caller."""
     txn: _builtins.str
     """Transaction id chosen by the gateway; empty = auth makes one."""
+    challenge_pass: _builtins.str
+    """Pass from VerifyChallenge; good for this client address, workload and `txn`, and the one brand it was solved at."""
     @_builtins.property
     def credential(self) -> Global___Credential:
         """What is presented."""
 
     @_builtins.property
     def challenge(self) -> Global___ChallengeResponse:
-        """Solved bot challenge, when one was asked for."""
+        """Solved bot challenge as it came; it proves nothing here, see `challenge_pass`."""
 
     def __init__(
         self,
@@ -157,10 +256,11 @@ class AuthenticateRequest(_message.Message):
         challenge: Global___ChallengeResponse | None = ...,
         on_behalf_of: _builtins.str = ...,
         txn: _builtins.str = ...,
+        challenge_pass: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "credential", b"credential"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "credential", b"credential", "on_behalf_of", b"on_behalf_of", "origin", b"origin", "txn", b"txn", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "challenge_pass", b"challenge_pass", "client_address", b"client_address", "credential", b"credential", "on_behalf_of", b"on_behalf_of", "origin", b"origin", "txn", b"txn", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -219,6 +319,7 @@ class AuthenticateResponse(_message.Message):
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     TXN_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    CHALLENGE_VERIFIED_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW, DENY or CHALLENGE."""
     reason: _decision_pb2.Reason.ValueType
@@ -229,6 +330,8 @@ class AuthenticateResponse(_message.Message):
     """Transaction id: the correlation id of audit and traces."""
     context: _builtins.bytes
     """Context that the presented context token carried; empty for other credentials."""
+    challenge_verified: _builtins.bool
+    """True when `challenge_pass` was good for the principal's own brand."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """End of the transaction token's life."""
@@ -247,10 +350,11 @@ class AuthenticateResponse(_message.Message):
         principal: Global___Principal | None = ...,
         txn: _builtins.str = ...,
         context: _builtins.bytes = ...,
+        challenge_verified: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "expires_at", b"expires_at", "outcome", b"outcome", "principal", b"principal", "reason", b"reason", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge_verified", b"challenge_verified", "context", b"context", "expires_at", b"expires_at", "outcome", b"outcome", "principal", b"principal", "reason", b"reason", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -426,7 +530,7 @@ class BootstrapApiKeyRequest(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     BRAND_FIELD_NUMBER: _builtins.int
     organisation: _builtins.str
-    """Organisation that has no key yet."""
+    """Organisation that has no active key."""
     subject: _builtins.str
     """User that the key acts as."""
     brand: _builtins.str
@@ -490,6 +594,14 @@ class ApiKey(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     REVOKED_AT_FIELD_NUMBER: _builtins.int
     ROTATED_TO_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    ALLOWED_ADDRESSES_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    IMPORTED_FIELD_NUMBER: _builtins.int
+    LEAKED_AT_FIELD_NUMBER: _builtins.int
+    LAST_USED_AT_FIELD_NUMBER: _builtins.int
+    LAST_USED_NETWORK_FIELD_NUMBER: _builtins.int
+    LAST_USED_WORKLOAD_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Id, `key_` and 22 base62 characters; stays the same in logs and audit."""
     display_name: _builtins.str
@@ -502,6 +614,12 @@ class ApiKey(_message.Message):
     """Last four characters, to recognise it."""
     rotated_to: _builtins.str
     """Key that replaced it; empty = none."""
+    imported: _builtins.bool
+    """True for a key that was made elsewhere and is known by its hash."""
+    last_used_network: _builtins.str
+    """Network of the client of the last use, /24 or /48; empty = not stated."""
+    last_used_workload: _builtins.str
+    """Workload of the last use, e.g. "backend/shop"."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Scopes."""
@@ -518,6 +636,26 @@ class ApiKey(_message.Message):
     def revoked_at(self) -> _timestamp_pb2.Timestamp:
         """When it was revoked; unset = not."""
 
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """Not good before then; unset = since it was created."""
+
+    @_builtins.property
+    def allowed_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Networks that it may be used from; empty = any."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyLimit]:
+        """Limits of its own, beside those of the plan."""
+
+    @_builtins.property
+    def leaked_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was reported as leaked; unset = never."""
+
+    @_builtins.property
+    def last_used_at(self) -> _timestamp_pb2.Timestamp:
+        """The minute of its last use, as far as it is written: up to about a minute late; unset = never used."""
+
     def __init__(
         self,
         *,
@@ -531,14 +669,52 @@ class ApiKey(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         revoked_at: _timestamp_pb2.Timestamp | None = ...,
         rotated_to: _builtins.str = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        allowed_addresses: _abc.Iterable[_builtins.str] | None = ...,
+        limits: _abc.Iterable[Global___KeyLimit] | None = ...,
+        imported: _builtins.bool = ...,
+        leaked_at: _timestamp_pb2.Timestamp | None = ...,
+        last_used_at: _timestamp_pb2.Timestamp | None = ...,
+        last_used_network: _builtins.str = ...,
+        last_used_workload: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "revoked_at", b"revoked_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "last_used_at", b"last_used_at", "leaked_at", b"leaked_at", "not_before", b"not_before", "revoked_at", b"revoked_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "created_at", b"created_at", "display_name", b"display_name", "expires_at", b"expires_at", "key_id", b"key_id", "last_four", b"last_four", "revoked_at", b"revoked_at", "rotated_to", b"rotated_to", "scopes", b"scopes", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_addresses", b"allowed_addresses", "brand", b"brand", "created_at", b"created_at", "display_name", b"display_name", "expires_at", b"expires_at", "imported", b"imported", "key_id", b"key_id", "last_four", b"last_four", "last_used_at", b"last_used_at", "last_used_network", b"last_used_network", "last_used_workload", b"last_used_workload", "leaked_at", b"leaked_at", "limits", b"limits", "not_before", b"not_before", "revoked_at", b"revoked_at", "rotated_to", b"rotated_to", "scopes", b"scopes", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApiKey: _TypeAlias = ApiKey  # noqa: Y015
+
+@_typing.final
+class KeyLimit(_message.Message):
+    """A limit of an API key's own. It is added to the limits of the plan, so it can only narrow."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    unit: Global___KeyLimitUnit.ValueType
+    """What it counts."""
+    amount: _builtins.int
+    """At most so many in each window."""
+    seconds: _builtins.int
+    """Length of the window, 1 s to 31 days."""
+    def __init__(
+        self,
+        *,
+        unit: Global___KeyLimitUnit.ValueType = ...,
+        amount: _builtins.int = ...,
+        seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "seconds", b"seconds", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyLimit: _TypeAlias = KeyLimit  # noqa: Y015
 
 @_typing.final
 class CreateApiKeyRequest(_message.Message):
@@ -551,6 +727,9 @@ class CreateApiKeyRequest(_message.Message):
     BRAND_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    ALLOWED_ADDRESSES_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """Label for people."""
     subject: _builtins.str
@@ -565,6 +744,18 @@ class CreateApiKeyRequest(_message.Message):
     def ttl(self) -> _duration_pb2.Duration:
         """Life of the key, 1 s to 3 years; unset = no expiry."""
 
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """Not good before then; unset = good at once."""
+
+    @_builtins.property
+    def allowed_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Networks that it may be used from, e.g. "192.0.2.0/24"; empty = any. A client without an address is then refused."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyLimit]:
+        """Limits of its own; one for each unit and window."""
+
     def __init__(
         self,
         *,
@@ -573,10 +764,13 @@ class CreateApiKeyRequest(_message.Message):
         brand: _builtins.str = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
         ttl: _duration_pb2.Duration | None = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        allowed_addresses: _abc.Iterable[_builtins.str] | None = ...,
+        limits: _abc.Iterable[Global___KeyLimit] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_before", b"not_before", "ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "display_name", b"display_name", "scopes", b"scopes", "subject", b"subject", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_addresses", b"allowed_addresses", "brand", b"brand", "display_name", b"display_name", "limits", b"limits", "not_before", b"not_before", "scopes", b"scopes", "subject", b"subject", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -773,24 +967,529 @@ class ListApiKeysResponse(_message.Message):
 Global___ListApiKeysResponse: _TypeAlias = ListApiKeysResponse  # noqa: Y015
 
 @_typing.final
+class ImportApiKeyRequest(_message.Message):
+    """Request of ImportApiKey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_FIELD_NUMBER: _builtins.int
+    ALLOWED_ADDRESSES_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    LAST_FOUR_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """Label for people."""
+    subject: _builtins.str
+    """User that the key acts as; a member of the organisation."""
+    brand: _builtins.str
+    """Brand that the key is bound to; empty = any brand the user is a member of."""
+    sha256: _builtins.bytes
+    """SHA-256 of the key, 32 bytes."""
+    last_four: _builtins.str
+    """Its last four characters, to recognise it; may be empty."""
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Scopes; never wider than the caller's own."""
+
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """Life of the key, 1 s to 3 years; unset = no expiry."""
+
+    @_builtins.property
+    def not_before(self) -> _timestamp_pb2.Timestamp:
+        """Not good before then; unset = good at once."""
+
+    @_builtins.property
+    def allowed_addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Networks that it may be used from, e.g. "192.0.2.0/24"; empty = any. A client without an address is then refused."""
+
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyLimit]:
+        """Limits of its own; one for each unit and window."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+        not_before: _timestamp_pb2.Timestamp | None = ...,
+        allowed_addresses: _abc.Iterable[_builtins.str] | None = ...,
+        limits: _abc.Iterable[Global___KeyLimit] | None = ...,
+        sha256: _builtins.bytes = ...,
+        last_four: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["not_before", b"not_before", "ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_addresses", b"allowed_addresses", "brand", b"brand", "display_name", b"display_name", "last_four", b"last_four", "limits", b"limits", "not_before", b"not_before", "scopes", b"scopes", "sha256", b"sha256", "subject", b"subject", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportApiKeyRequest: _TypeAlias = ImportApiKeyRequest  # noqa: Y015
+
+@_typing.final
+class ImportApiKeyResponse(_message.Message):
+    """Response of ImportApiKey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> Global___ApiKey:
+        """What is kept of it."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___ApiKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportApiKeyResponse: _TypeAlias = ImportApiKeyResponse  # noqa: Y015
+
+@_typing.final
+class ListApiKeyUseRequest(_message.Message):
+    """Request of ListApiKeyUse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """The key."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListApiKeyUseRequest: _TypeAlias = ListApiKeyUseRequest  # noqa: Y015
+
+@_typing.final
+class KeyUse(_message.Message):
+    """Who used a key, as coarse as it is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORKLOAD_FIELD_NUMBER: _builtins.int
+    NETWORK_FIELD_NUMBER: _builtins.int
+    LAST_USED_AT_FIELD_NUMBER: _builtins.int
+    workload: _builtins.str
+    """Workload, e.g. "backend/shop"."""
+    network: _builtins.str
+    """Network of the client, /24 or /48; empty = not stated."""
+    @_builtins.property
+    def last_used_at(self) -> _timestamp_pb2.Timestamp:
+        """The minute of the last use."""
+
+    def __init__(
+        self,
+        *,
+        workload: _builtins.str = ...,
+        network: _builtins.str = ...,
+        last_used_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_used_at", b"last_used_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_used_at", b"last_used_at", "network", b"network", "workload", b"workload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyUse: _TypeAlias = KeyUse  # noqa: Y015
+
+@_typing.final
+class ListApiKeyUseResponse(_message.Message):
+    """Response of ListApiKeyUse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyUse]:
+        """The latest 100, newest first."""
+
+    def __init__(
+        self,
+        *,
+        uses: _abc.Iterable[Global___KeyUse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListApiKeyUseResponse: _TypeAlias = ListApiKeyUseResponse  # noqa: Y015
+
+@_typing.final
+class ReportLeakedKeyRequest(_message.Message):
+    """Request of ReportLeakedKey."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    API_KEY_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    api_key: _builtins.str
+    """The key itself, as it was found."""
+    source: _builtins.str
+    """Where it was found, e.g. "github"; a name, not an address."""
+    def __init__(
+        self,
+        *,
+        api_key: _builtins.str = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportLeakedKeyRequest: _TypeAlias = ReportLeakedKeyRequest  # noqa: Y015
+
+@_typing.final
+class ReportLeakedKeyResponse(_message.Message):
+    """Response of ReportLeakedKey: the same for every key, known or not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportLeakedKeyResponse: _TypeAlias = ReportLeakedKeyResponse  # noqa: Y015
+
+@_typing.final
+class GetKeySettingsRequest(_message.Message):
+    """Request of GetKeySettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetKeySettingsRequest: _TypeAlias = GetKeySettingsRequest  # noqa: Y015
+
+@_typing.final
+class GetKeySettingsResponse(_message.Message):
+    """Response of GetKeySettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_LEAK_FIELD_NUMBER: _builtins.int
+    on_leak: Global___LeakAction.ValueType
+    """What a reported leak does."""
+    def __init__(
+        self,
+        *,
+        on_leak: Global___LeakAction.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on_leak", b"on_leak"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetKeySettingsResponse: _TypeAlias = GetKeySettingsResponse  # noqa: Y015
+
+@_typing.final
+class PutKeySettingsRequest(_message.Message):
+    """Request of PutKeySettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ON_LEAK_FIELD_NUMBER: _builtins.int
+    on_leak: Global___LeakAction.ValueType
+    """What a reported leak does."""
+    def __init__(
+        self,
+        *,
+        on_leak: Global___LeakAction.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["on_leak", b"on_leak"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutKeySettingsRequest: _TypeAlias = PutKeySettingsRequest  # noqa: Y015
+
+@_typing.final
+class PutKeySettingsResponse(_message.Message):
+    """Response of PutKeySettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutKeySettingsResponse: _TypeAlias = PutKeySettingsResponse  # noqa: Y015
+
+@_typing.final
+class GetKeyWebhookRequest(_message.Message):
+    """Request of GetKeyWebhook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetKeyWebhookRequest: _TypeAlias = GetKeyWebhookRequest  # noqa: Y015
+
+@_typing.final
+class GetKeyWebhookResponse(_message.Message):
+    """Response of GetKeyWebhook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    SET_AT_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    GIVEN_UP_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """Address."""
+    waiting: _builtins.int
+    """Notices that wait to be taken."""
+    given_up: _builtins.int
+    """Notices of the last 30 days that were given up on."""
+    @_builtins.property
+    def set_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was set."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        set_at: _timestamp_pb2.Timestamp | None = ...,
+        waiting: _builtins.int = ...,
+        given_up: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["set_at", b"set_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given_up", b"given_up", "set_at", b"set_at", "url", b"url", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetKeyWebhookResponse: _TypeAlias = GetKeyWebhookResponse  # noqa: Y015
+
+@_typing.final
+class PutKeyWebhookRequest(_message.Message):
+    """Request of PutKeyWebhook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """https address on the public internet."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutKeyWebhookRequest: _TypeAlias = PutKeyWebhookRequest  # noqa: Y015
+
+@_typing.final
+class PutKeyWebhookResponse(_message.Message):
+    """Response of PutKeyWebhook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECRET_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """The secret that notices are signed with, `whsec_` and base64: shown once."""
+    def __init__(
+        self,
+        *,
+        secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutKeyWebhookResponse: _TypeAlias = PutKeyWebhookResponse  # noqa: Y015
+
+@_typing.final
+class DeleteKeyWebhookRequest(_message.Message):
+    """Request of DeleteKeyWebhook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteKeyWebhookRequest: _TypeAlias = DeleteKeyWebhookRequest  # noqa: Y015
+
+@_typing.final
+class DeleteKeyWebhookResponse(_message.Message):
+    """Response of DeleteKeyWebhook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteKeyWebhookResponse: _TypeAlias = DeleteKeyWebhookResponse  # noqa: Y015
+
+@_typing.final
+class CountKeysByPepperRequest(_message.Message):
+    """Request of CountKeysByPepper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountKeysByPepperRequest: _TypeAlias = CountKeysByPepperRequest  # noqa: Y015
+
+@_typing.final
+class PepperCount(_message.Message):
+    """Keys of all organisations whose digest was made with one version of the pepper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    USABLE_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """Version."""
+    active: _builtins.bool
+    """True for the version that new digests are made with."""
+    kept: _builtins.int
+    """Keys kept, the ended ones with them."""
+    usable: _builtins.int
+    """Of those, keys that are refused once this version is taken away."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        active: _builtins.bool = ...,
+        kept: _builtins.int = ...,
+        usable: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "kept", b"kept", "usable", b"usable", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PepperCount: _TypeAlias = PepperCount  # noqa: Y015
+
+@_typing.final
+class CountKeysByPepperResponse(_message.Message):
+    """Response of CountKeysByPepper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PepperCount]:
+        """One for each version that is held, or that some key still needs."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___PepperCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountKeysByPepperResponse: _TypeAlias = CountKeysByPepperResponse  # noqa: Y015
+
+@_typing.final
 class CreateSessionRequest(_message.Message):
     """Request of CreateSession."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TTL_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    client_address: _builtins.str
+    """Address of the end client; its network is kept, to recognise the session by."""
+    user_agent: _builtins.str
+    """User agent of the end client; a fingerprint of it is kept."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """Life of the session, 1 min to 30 days; unset = by plan."""
+        """Life of the session, 1 min to 30 days; unset = by plan. Never longer than the plan's or the credential's own."""
 
     def __init__(
         self,
         *,
         ttl: _duration_pb2.Duration | None = ...,
+        client_address: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "ttl", b"ttl", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -804,21 +1503,31 @@ class CreateSessionResponse(_message.Message):
 
     SESSION_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    IDLE_LIMIT_FIELD_NUMBER: _builtins.int
     session: _builtins.str
-    """Opaque session id: shown once."""
+    """The session itself: shown once."""
+    session_id: _builtins.str
+    """Its public id, `ses_` and 22 base62 characters."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """End of its life."""
+
+    @_builtins.property
+    def idle_limit(self) -> _duration_pb2.Duration:
+        """It ends earlier when it is not used for so long."""
 
     def __init__(
         self,
         *,
         session: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        session_id: _builtins.str = ...,
+        idle_limit: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "idle_limit", b"idle_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "session", b"session"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "idle_limit", b"idle_limit", "session", b"session", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -864,6 +1573,206 @@ class RevokeSessionResponse(_message.Message):
 Global___RevokeSessionResponse: _TypeAlias = RevokeSessionResponse  # noqa: Y015
 
 @_typing.final
+class Session(_message.Message):
+    """What is shown of a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    LAST_SEEN_AT_FIELD_NUMBER: _builtins.int
+    IDLE_LIMIT_FIELD_NUMBER: _builtins.int
+    NETWORK_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """Public id."""
+    subject: _builtins.str
+    """Whose it is."""
+    brand: _builtins.str
+    """Brand that it is bound to."""
+    network: _builtins.str
+    """Network that it was opened from, /24 or /48; empty = not said."""
+    agent: _builtins.str
+    """Fingerprint of the user agent that it was opened with; empty = not said."""
+    current: _builtins.bool
+    """The one that the caller came with."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was opened, or rotated last."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """End of its life."""
+
+    @_builtins.property
+    def last_seen_at(self) -> _timestamp_pb2.Timestamp:
+        """Its last use; up to a minute and some seconds behind."""
+
+    @_builtins.property
+    def idle_limit(self) -> _duration_pb2.Duration:
+        """It ends earlier when it is not used for so long."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        last_seen_at: _timestamp_pb2.Timestamp | None = ...,
+        idle_limit: _duration_pb2.Duration | None = ...,
+        network: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        current: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "idle_limit", b"idle_limit", "last_seen_at", b"last_seen_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "brand", b"brand", "created_at", b"created_at", "current", b"current", "expires_at", b"expires_at", "idle_limit", b"idle_limit", "last_seen_at", b"last_seen_at", "network", b"network", "session_id", b"session_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Session: _TypeAlias = Session  # noqa: Y015
+
+@_typing.final
+class ListSessionsRequest(_message.Message):
+    """Request of ListSessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """User whose sessions are asked for; empty = the caller's own."""
+    page_size: _builtins.int
+    """Rows wanted, 1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """Token of the next page from the page before."""
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsRequest: _TypeAlias = ListSessionsRequest  # noqa: Y015
+
+@_typing.final
+class ListSessionsResponse(_message.Message):
+    """Response of ListSessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = the last page."""
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
+        """The sessions, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        sessions: _abc.Iterable[Global___Session] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsResponse: _TypeAlias = ListSessionsResponse  # noqa: Y015
+
+@_typing.final
+class RotateSessionRequest(_message.Message):
+    """Request of RotateSession."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    USER_AGENT_FIELD_NUMBER: _builtins.int
+    session: _builtins.str
+    """The session itself, as it would be presented."""
+    client_address: _builtins.str
+    """Address of the end client."""
+    user_agent: _builtins.str
+    """User agent of the end client."""
+    def __init__(
+        self,
+        *,
+        session: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+        user_agent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "session", b"session", "user_agent", b"user_agent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSessionRequest: _TypeAlias = RotateSessionRequest  # noqa: Y015
+
+@_typing.final
+class RotateSessionResponse(_message.Message):
+    """Response of RotateSession."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
+    outcome: _decision_pb2.Outcome.ValueType
+    """ALLOW or DENY."""
+    reason: _decision_pb2.Reason.ValueType
+    """Why; uniform for every refused session."""
+    session: _builtins.str
+    """The new session itself: shown once; only with ALLOW."""
+    session_id: _builtins.str
+    """Its public id."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """End of its life: that of the old one."""
+
+    @_builtins.property
+    def principal(self) -> Global___Principal:
+        """Whose session it is; only with ALLOW."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _decision_pb2.Outcome.ValueType = ...,
+        reason: _decision_pb2.Reason.ValueType = ...,
+        session: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        principal: Global___Principal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "principal", b"principal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "outcome", b"outcome", "principal", b"principal", "reason", b"reason", "session", b"session", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateSessionResponse: _TypeAlias = RotateSessionResponse  # noqa: Y015
+
+@_typing.final
 class VerifyChallengeRequest(_message.Message):
     """Request of VerifyChallenge."""
 
@@ -872,10 +1781,18 @@ class VerifyChallengeRequest(_message.Message):
     BRAND_FIELD_NUMBER: _builtins.int
     CHALLENGE_FIELD_NUMBER: _builtins.int
     CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     """Brand whose widget was solved."""
     client_address: _builtins.str
     """Address of the end client."""
+    organisation: _builtins.str
+    """Organisation of the brand; brand ids are unique in their organisation only."""
+    request_id: _builtins.str
+    """Id of the request, for a safe retry: the same id with the same token is the same question. It becomes `txn` of
+    Authenticate. Empty = never the same.
+    """
     @_builtins.property
     def challenge(self) -> Global___ChallengeResponse:
         """The solved challenge."""
@@ -886,10 +1803,12 @@ class VerifyChallengeRequest(_message.Message):
         brand: _builtins.str = ...,
         challenge: Global___ChallengeResponse | None = ...,
         client_address: _builtins.str = ...,
+        organisation: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "organisation", b"organisation", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -903,8 +1822,9 @@ class VerifyChallengeResponse(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PASS_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
-    """ALLOW or DENY."""
+    """ALLOW; CHALLENGE: solve again, or with REASON_CHALLENGE_UNAVAILABLE prove the user in another way; THROTTLE; DENY."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     def __init__(
@@ -915,7 +1835,7 @@ class VerifyChallengeResponse(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "pass", b"pass", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -929,19 +1849,45 @@ class ResolveOriginRequest(_message.Message):
 
     BRAND_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    BINDING_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     """Brand that the origin asks for."""
     origin: _builtins.str
     """Browser origin (scheme, host, port)."""
+    organisation: _builtins.str
+    """Organisation of the brand; brand ids are unique in their organisation only."""
+    method: _builtins.str
+    """Preflight: value of Access-Control-Request-Method; empty for any other request."""
+    client_address: _builtins.str
+    """Address of the visitor, to say whether a challenge is asked for."""
+    risk: _builtins.int
+    """The caller's own view of the visitor's risk, 0 to 100."""
+    binding: _builtins.str
+    """What a solved challenge is to be bound to, e.g. the id of this page visit; empty = nothing."""
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Preflight: names in Access-Control-Request-Headers."""
+
     def __init__(
         self,
         *,
         brand: _builtins.str = ...,
         origin: _builtins.str = ...,
+        organisation: _builtins.str = ...,
+        method: _builtins.str = ...,
+        headers: _abc.Iterable[_builtins.str] | None = ...,
+        client_address: _builtins.str = ...,
+        risk: _builtins.int = ...,
+        binding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "origin", b"origin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["binding", b"binding", "brand", b"brand", "client_address", b"client_address", "headers", b"headers", "method", b"method", "organisation", b"organisation", "origin", b"origin", "risk", b"risk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -975,25 +1921,325 @@ class ResolveOriginResponse(_message.Message):
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     HEADERS_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WIDGET_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
+    nonce: _builtins.str
+    """Nonce of the page's own scripts and styles, as in the policy; fresh in every answer. Only with ALLOW."""
+    reason: _decision_pb2.Reason.ValueType
+    """Why."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Header lines to send, name to value."""
+
+    @_builtins.property
+    def widget(self) -> Global___WidgetView:
+        """The brand's bot challenge, as the page shows it; unset = the brand has none. Only with ALLOW."""
 
     def __init__(
         self,
         *,
         outcome: _decision_pb2.Outcome.ValueType = ...,
         headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        nonce: _builtins.str = ...,
+        reason: _decision_pb2.Reason.ValueType = ...,
+        widget: Global___WidgetView | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["widget", b"widget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["headers", b"headers", "nonce", b"nonce", "outcome", b"outcome", "reason", b"reason", "widget", b"widget"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolveOriginResponse: _TypeAlias = ResolveOriginResponse  # noqa: Y015
+
+@_typing.final
+class WidgetView(_message.Message):
+    """A bot challenge as a page shows it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    SITE_KEY_FIELD_NUMBER: _builtins.int
+    CDATA_FIELD_NUMBER: _builtins.int
+    REQUIRED_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Provider."""
+    site_key: _builtins.str
+    """Public key of the widget."""
+    cdata: _builtins.str
+    """Value for the widget's `cData`, made of the binding; empty without one."""
+    required: _builtins.bool
+    """Whether this visitor is asked to solve it."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        site_key: _builtins.str = ...,
+        cdata: _builtins.str = ...,
+        required: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cdata", b"cdata", "provider", b"provider", "required", b"required", "site_key", b"site_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WidgetView: _TypeAlias = WidgetView  # noqa: Y015
+
+@_typing.final
+class ChallengeWidget(_message.Message):
+    """A brand's bot challenge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    SITE_KEY_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    HOSTNAMES_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    ON_OUTAGE_FIELD_NUMBER: _builtins.int
+    PREVIOUS_SECRET_UNTIL_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Provider."""
+    site_key: _builtins.str
+    """Public key of the widget."""
+    secret: _builtins.str
+    """Secret, written and never read; empty = as it was. The one before stays good for two hours."""
+    environment: _builtins.str
+    """"live" or "test"; production takes live only. Empty = live."""
+    on_outage: Global___OutagePolicy.ValueType
+    """What a user gets while the provider cannot be asked."""
+    @_builtins.property
+    def hostnames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Host names of pages that may show it, exact; required in production."""
+
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Actions that it may be shown for; empty = any. Turnstile only."""
+
+    @_builtins.property
+    def previous_secret_until(self) -> _timestamp_pb2.Timestamp:
+        """Answers only: until when the secret before this one is good; unset = there is none."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        site_key: _builtins.str = ...,
+        secret: _builtins.str = ...,
+        hostnames: _abc.Iterable[_builtins.str] | None = ...,
+        actions: _abc.Iterable[_builtins.str] | None = ...,
+        environment: _builtins.str = ...,
+        on_outage: Global___OutagePolicy.ValueType = ...,
+        previous_secret_until: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["previous_secret_until", b"previous_secret_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "environment", b"environment", "hostnames", b"hostnames", "on_outage", b"on_outage", "previous_secret_until", b"previous_secret_until", "provider", b"provider", "secret", b"secret", "site_key", b"site_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChallengeWidget: _TypeAlias = ChallengeWidget  # noqa: Y015
+
+@_typing.final
+class ContentSource(_message.Message):
+    """What a page may load or call, for one directive of its content policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIRECTIVE_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    directive: _builtins.str
+    """Directive: script-src, style-src, img-src, font-src, connect-src, frame-src, media-src or frame-ancestors."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """`'self'` or `https://host[:port]`; no keyword that allows inline code or any host."""
+
+    def __init__(
+        self,
+        *,
+        directive: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directive", b"directive", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContentSource: _TypeAlias = ContentSource  # noqa: Y015
+
+@_typing.final
+class BrandEdge(_message.Message):
+    """How a brand's pages may talk to the product."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRAND_FIELD_NUMBER: _builtins.int
+    ORIGINS_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    CREDENTIALS_FIELD_NUMBER: _builtins.int
+    MAX_AGE_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    REPORT_ENDPOINT_FIELD_NUMBER: _builtins.int
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    brand: _builtins.str
+    """Brand."""
+    credentials: _builtins.bool
+    """Whether cookies go with it."""
+    report_endpoint: _builtins.str
+    """Where browsers report what the policy stopped, https; empty = nowhere."""
+    @_builtins.property
+    def origins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Origins (scheme, host, port), exact: no wildcard, never `null`."""
+
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Methods that they may use."""
+
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Request headers that they may set."""
+
+    @_builtins.property
+    def max_age(self) -> _duration_pb2.Duration:
+        """How long a browser may remember the answer to a preflight, at most a day; cut by policy."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContentSource]:
+        """What else a page may load or call."""
+
+    @_builtins.property
+    def challenge(self) -> Global___ChallengeWidget:
+        """Bot challenge; unset = none."""
+
+    def __init__(
+        self,
+        *,
+        brand: _builtins.str = ...,
+        origins: _abc.Iterable[_builtins.str] | None = ...,
+        methods: _abc.Iterable[_builtins.str] | None = ...,
+        headers: _abc.Iterable[_builtins.str] | None = ...,
+        credentials: _builtins.bool = ...,
+        max_age: _duration_pb2.Duration | None = ...,
+        sources: _abc.Iterable[Global___ContentSource] | None = ...,
+        report_endpoint: _builtins.str = ...,
+        challenge: Global___ChallengeWidget | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "max_age", b"max_age"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "credentials", b"credentials", "headers", b"headers", "max_age", b"max_age", "methods", b"methods", "origins", b"origins", "report_endpoint", b"report_endpoint", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BrandEdge: _TypeAlias = BrandEdge  # noqa: Y015
+
+@_typing.final
+class PutBrandEdgeRequest(_message.Message):
+    """Request of PutBrandEdge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def edge(self) -> Global___BrandEdge:
+        """All of it; what is left out is taken away."""
+
+    def __init__(
+        self,
+        *,
+        edge: Global___BrandEdge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutBrandEdgeRequest: _TypeAlias = PutBrandEdgeRequest  # noqa: Y015
+
+@_typing.final
+class PutBrandEdgeResponse(_message.Message):
+    """Response of PutBrandEdge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDGE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Rises with every change."""
+    @_builtins.property
+    def edge(self) -> Global___BrandEdge:
+        """As kept, in canonical spelling."""
+
+    def __init__(
+        self,
+        *,
+        edge: Global___BrandEdge | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutBrandEdgeResponse: _TypeAlias = PutBrandEdgeResponse  # noqa: Y015
+
+@_typing.final
+class GetBrandEdgeRequest(_message.Message):
+    """Request of GetBrandEdge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRAND_FIELD_NUMBER: _builtins.int
+    brand: _builtins.str
+    """Brand."""
+    def __init__(
+        self,
+        *,
+        brand: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBrandEdgeRequest: _TypeAlias = GetBrandEdgeRequest  # noqa: Y015
+
+@_typing.final
+class GetBrandEdgeResponse(_message.Message):
+    """Response of GetBrandEdge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDGE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Rises with every change."""
+    @_builtins.property
+    def edge(self) -> Global___BrandEdge:
+        """As kept."""
+
+    def __init__(
+        self,
+        *,
+        edge: Global___BrandEdge | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edge", b"edge", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBrandEdgeResponse: _TypeAlias = GetBrandEdgeResponse  # noqa: Y015
 
 @_typing.final
 class RevokeSubjectRequest(_message.Message):
@@ -1003,19 +2249,35 @@ class RevokeSubjectRequest(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     kind: Global___SubjectKind.ValueType
     """What to revoke."""
     id: _builtins.str
-    """User or brand id; empty for the organisation."""
+    """User, brand or session id; empty for the organisation and for a token."""
+    issuer: _builtins.str
+    """The claim `iss` of the token; empty for every other kind."""
+    token_id: _builtins.str
+    """The claim `jti` of the token; empty for every other kind."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """The claim `exp` of the token: when this revocation may be forgotten. A day and an hour from now when not set,
+        which is longer than any accepted token lives.
+        """
+
     def __init__(
         self,
         *,
         kind: Global___SubjectKind.ValueType = ...,
         id: _builtins.str = ...,
+        issuer: _builtins.str = ...,
+        token_id: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "id", b"id", "issuer", b"issuer", "kind", b"kind", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1050,42 +2312,224 @@ class WatchRevocationsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     AFTER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    RECENT_FIELD_NUMBER: _builtins.int
     after_sequence: _builtins.int
     """Last sequence that the caller has applied; 0 = from now."""
+    recent: _builtins.bool
+    """Begin with everything of the last minutes instead, for a process that knows nothing yet: it covers more than the
+    life of a transaction token.
+    """
     def __init__(
         self,
         *,
         after_sequence: _builtins.int = ...,
+        recent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_sequence", b"after_sequence", "recent", b"recent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchRevocationsRequest: _TypeAlias = WatchRevocationsRequest  # noqa: Y015
 
 @_typing.final
-class WatchRevocationsResponse(_message.Message):
-    """Response of WatchRevocations."""
+class Revocation(_message.Message):
+    """One epoch that rose."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """Sequence read from the store in this interval."""
+    """Its place in the feed."""
+    organisation: _builtins.str
+    """Whose it is."""
+    name: _builtins.str
+    """What rose: `o` for the organisation, else a prefix and an id: `u:` user, `b:` brand, `k:` API key, `s:` session, `t:`
+    one token of an issuer.
+    """
+    epoch: _builtins.int
+    """Tokens that carry a lower one are refused."""
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
+        organisation: _builtins.str = ...,
+        name: _builtins.str = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "name", b"name", "organisation", b"organisation", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Revocation: _TypeAlias = Revocation  # noqa: Y015
+
+@_typing.final
+class WatchRevocationsResponse(_message.Message):
+    """Response of WatchRevocations: revocations as they come, else a heartbeat every quarter of a second."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    REVOCATIONS_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Sequence read from the store in this interval: everything up to it has been sent. Without a read nothing is sent."""
+    reset: _builtins.bool
+    """The feed cannot go on where the caller left it: it drops whatever it relied on."""
+    @_builtins.property
+    def revocations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Revocation]:
+        """In order."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        revocations: _abc.Iterable[Global___Revocation] | None = ...,
+        reset: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reset", b"reset", "revocations", b"revocations", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchRevocationsResponse: _TypeAlias = WatchRevocationsResponse  # noqa: Y015
+
+@_typing.final
+class AckRevocationsRequest(_message.Message):
+    """Request of AckRevocations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    FOLLOWING_FIELD_NUMBER: _builtins.int
+    process: _builtins.str
+    """Name of the process, unique within its workload."""
+    sequence: _builtins.int
+    """Last sequence that it has applied."""
+    following: _builtins.bool
+    """Whether it hears the feed and decides from memory; else it asks per call."""
+    def __init__(
+        self,
+        *,
+        process: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        following: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["following", b"following", "process", b"process", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AckRevocationsRequest: _TypeAlias = AckRevocationsRequest  # noqa: Y015
+
+@_typing.final
+class AckRevocationsResponse(_message.Message):
+    """Response of AckRevocations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AckRevocationsResponse: _TypeAlias = AckRevocationsResponse  # noqa: Y015
+
+@_typing.final
+class CheckEpochsRequest(_message.Message):
+    """Request of CheckEpochs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckEpochsRequest: _TypeAlias = CheckEpochsRequest  # noqa: Y015
+
+@_typing.final
+class CheckEpochsResponse(_message.Message):
+    """Response of CheckEpochs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    outcome: _decision_pb2.Outcome.ValueType
+    """ALLOW: nothing that the token stands on was revoked since it was minted."""
+    def __init__(
+        self,
+        *,
+        outcome: _decision_pb2.Outcome.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckEpochsResponse: _TypeAlias = CheckEpochsResponse  # noqa: Y015
+
+@_typing.final
+class EndMembershipRequest(_message.Message):
+    """Request of EndMembership."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """Who is no member any more."""
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndMembershipRequest: _TypeAlias = EndMembershipRequest  # noqa: Y015
+
+@_typing.final
+class EndMembershipResponse(_message.Message):
+    """Response of EndMembership."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The user's epoch from now on."""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndMembershipResponse: _TypeAlias = EndMembershipResponse  # noqa: Y015
 
 @_typing.final
 class RevocationStatusRequest(_message.Message):
@@ -1111,20 +2555,66 @@ class RevocationStatusResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Sequence of the store."""
+    @_builtins.property
+    def processes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevocationProcess]:
+        """Every process that reported within the last minute, the slowest first."""
+
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
+        processes: _abc.Iterable[Global___RevocationProcess] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["processes", b"processes", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RevocationStatusResponse: _TypeAlias = RevocationStatusResponse  # noqa: Y015
+
+@_typing.final
+class RevocationProcess(_message.Message):
+    """How far one process is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
+    FOLLOWING_FIELD_NUMBER: _builtins.int
+    SILENT_FOR_FIELD_NUMBER: _builtins.int
+    process: _builtins.str
+    """Workload and name, e.g. `redaction/4f1c`."""
+    sequence: _builtins.int
+    """Last sequence that it has applied."""
+    behind: _builtins.int
+    """How many revocations of the store it has not applied yet."""
+    following: _builtins.bool
+    """Whether it hears the feed and decides from memory; else it asks per call."""
+    @_builtins.property
+    def silent_for(self) -> _duration_pb2.Duration:
+        """How long ago it reported."""
+
+    def __init__(
+        self,
+        *,
+        process: _builtins.str = ...,
+        sequence: _builtins.int = ...,
+        behind: _builtins.int = ...,
+        following: _builtins.bool = ...,
+        silent_for: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["silent_for", b"silent_for"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "following", b"following", "process", b"process", "sequence", b"sequence", "silent_for", b"silent_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevocationProcess: _TypeAlias = RevocationProcess  # noqa: Y015
 
 @_typing.final
 class GetJwksRequest(_message.Message):

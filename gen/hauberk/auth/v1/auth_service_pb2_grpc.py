@@ -75,6 +75,51 @@ class AuthServiceStub:
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysRequest.SerializeToString,
                 response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysResponse.FromString,
                 _registered_method=True)
+        self.ImportApiKey = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/ImportApiKey',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ImportApiKeyRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ImportApiKeyResponse.FromString,
+                _registered_method=True)
+        self.ListApiKeyUse = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/ListApiKeyUse',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeyUseRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeyUseResponse.FromString,
+                _registered_method=True)
+        self.ReportLeakedKey = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/ReportLeakedKey',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ReportLeakedKeyRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ReportLeakedKeyResponse.FromString,
+                _registered_method=True)
+        self.GetKeySettings = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/GetKeySettings',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeySettingsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeySettingsResponse.FromString,
+                _registered_method=True)
+        self.PutKeySettings = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/PutKeySettings',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeySettingsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeySettingsResponse.FromString,
+                _registered_method=True)
+        self.GetKeyWebhook = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/GetKeyWebhook',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeyWebhookRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeyWebhookResponse.FromString,
+                _registered_method=True)
+        self.PutKeyWebhook = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/PutKeyWebhook',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeyWebhookRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeyWebhookResponse.FromString,
+                _registered_method=True)
+        self.DeleteKeyWebhook = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/DeleteKeyWebhook',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.DeleteKeyWebhookRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.DeleteKeyWebhookResponse.FromString,
+                _registered_method=True)
+        self.CountKeysByPepper = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/CountKeysByPepper',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CountKeysByPepperRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CountKeysByPepperResponse.FromString,
+                _registered_method=True)
         self.CreateSession = channel.unary_unary(
                 '/hauberk.auth.v1.AuthService/CreateSession',
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CreateSessionRequest.SerializeToString,
@@ -84,6 +129,16 @@ class AuthServiceStub:
                 '/hauberk.auth.v1.AuthService/RevokeSession',
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevokeSessionRequest.SerializeToString,
                 response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevokeSessionResponse.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/ListSessions',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.RotateSession = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/RotateSession',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RotateSessionRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RotateSessionResponse.FromString,
                 _registered_method=True)
         self.VerifyChallenge = channel.unary_unary(
                 '/hauberk.auth.v1.AuthService/VerifyChallenge',
@@ -95,6 +150,16 @@ class AuthServiceStub:
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ResolveOriginRequest.SerializeToString,
                 response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ResolveOriginResponse.FromString,
                 _registered_method=True)
+        self.PutBrandEdge = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/PutBrandEdge',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutBrandEdgeRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutBrandEdgeResponse.FromString,
+                _registered_method=True)
+        self.GetBrandEdge = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/GetBrandEdge',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetBrandEdgeRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetBrandEdgeResponse.FromString,
+                _registered_method=True)
         self.RevokeSubject = channel.unary_unary(
                 '/hauberk.auth.v1.AuthService/RevokeSubject',
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevokeSubjectRequest.SerializeToString,
@@ -104,6 +169,21 @@ class AuthServiceStub:
                 '/hauberk.auth.v1.AuthService/WatchRevocations',
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.SerializeToString,
                 response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.FromString,
+                _registered_method=True)
+        self.AckRevocations = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/AckRevocations',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.AckRevocationsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.AckRevocationsResponse.FromString,
+                _registered_method=True)
+        self.CheckEpochs = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/CheckEpochs',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CheckEpochsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CheckEpochsResponse.FromString,
+                _registered_method=True)
+        self.EndMembership = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/EndMembership',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipResponse.FromString,
                 _registered_method=True)
         self.RevocationStatus = channel.unary_unary(
                 '/hauberk.auth.v1.AuthService/RevocationStatus',
@@ -143,7 +223,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BootstrapApiKey(self, request, context):
-        """Issues an organisation's very first API key; refused once the organisation has any key.
+        """Issues an API key to an organisation that has no active one: its first, or its way back in.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,15 +257,93 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportApiKey(self, request, context):
+        """Takes over an API key that was made elsewhere, by its SHA-256; only where the deployment allows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApiKeyUse(self, request, context):
+        """Who used an API key last, by workload and network: who still uses one that was rotated.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportLeakedKey(self, request, context):
+        """Reports a leaked API key by showing it. The answer never says whether the key exists.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetKeySettings(self, request, context):
+        """What the organisation decided about its keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutKeySettings(self, request, context):
+        """Decides what a reported leak does to a key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetKeyWebhook(self, request, context):
+        """Where notices about keys go, and how many wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutKeyWebhook(self, request, context):
+        """Names the address for notices about keys; a new signing secret is shown once, here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteKeyWebhook(self, request, context):
+        """Ends notices about keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountKeysByPepper(self, request, context):
+        """How many API keys still need each version of the pepper: when none does, it may be taken away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateSession(self, request, context):
-        """Opens a session for the authenticated user.
+        """Opens a session for the authenticated user, with the scopes and for the brand of the caller. The caller comes with
+        an API key or a user's own token: a session or a context token opens none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeSession(self, request, context):
-        """Ends a session.
+        """Ends a session: one's own, or with the scope `sessions.manage` that of any user of the organisation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """Lists live sessions, never their secrets: one's own, or with the scope `sessions.manage` those of a user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateSession(self, request, context):
+        """Replaces a session by a new one that ends when the old one would have; the old one is dead at once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,8 +363,23 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutBrandEdge(self, request, context):
+        """Replaces how a brand's pages may talk to the product, and its bot challenge.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBrandEdge(self, request, context):
+        """How a brand's pages may talk to the product; never the secret of its challenge.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevokeSubject(self, request, context):
-        """Revokes everything issued so far to a user, brand or the whole organisation, by raising its epoch.
+        """Revokes everything issued so far to a user, a brand or the whole organisation, a session, or one token of an
+        issuer, by raising its epoch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,6 +387,27 @@ class AuthServiceServicer:
 
     def WatchRevocations(self, request, context):
         """The feed of revocations with a heartbeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AckRevocations(self, request, context):
+        """Says how far a process has applied the feed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckEpochs(self, request, context):
+        """Whether the caller of the token still stands: what a process asks per call while it does not hear the feed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndMembership(self, request, context):
+        """Revokes everything issued so far to a user whom tenancy has just removed on the caller's behalf.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -276,6 +470,51 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysRequest.FromString,
                     response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeysResponse.SerializeToString,
             ),
+            'ImportApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportApiKey,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ImportApiKeyRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ImportApiKeyResponse.SerializeToString,
+            ),
+            'ListApiKeyUse': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApiKeyUse,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeyUseRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeyUseResponse.SerializeToString,
+            ),
+            'ReportLeakedKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportLeakedKey,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ReportLeakedKeyRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ReportLeakedKeyResponse.SerializeToString,
+            ),
+            'GetKeySettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKeySettings,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeySettingsRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeySettingsResponse.SerializeToString,
+            ),
+            'PutKeySettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutKeySettings,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeySettingsRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeySettingsResponse.SerializeToString,
+            ),
+            'GetKeyWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKeyWebhook,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeyWebhookRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeyWebhookResponse.SerializeToString,
+            ),
+            'PutKeyWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutKeyWebhook,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeyWebhookRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeyWebhookResponse.SerializeToString,
+            ),
+            'DeleteKeyWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteKeyWebhook,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.DeleteKeyWebhookRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.DeleteKeyWebhookResponse.SerializeToString,
+            ),
+            'CountKeysByPepper': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountKeysByPepper,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CountKeysByPepperRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CountKeysByPepperResponse.SerializeToString,
+            ),
             'CreateSession': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSession,
                     request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CreateSessionRequest.FromString,
@@ -285,6 +524,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.RevokeSession,
                     request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevokeSessionRequest.FromString,
                     response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevokeSessionResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'RotateSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateSession,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RotateSessionRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RotateSessionResponse.SerializeToString,
             ),
             'VerifyChallenge': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyChallenge,
@@ -296,6 +545,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ResolveOriginRequest.FromString,
                     response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ResolveOriginResponse.SerializeToString,
             ),
+            'PutBrandEdge': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutBrandEdge,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutBrandEdgeRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutBrandEdgeResponse.SerializeToString,
+            ),
+            'GetBrandEdge': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBrandEdge,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetBrandEdgeRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetBrandEdgeResponse.SerializeToString,
+            ),
             'RevokeSubject': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeSubject,
                     request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevokeSubjectRequest.FromString,
@@ -305,6 +564,21 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.WatchRevocations,
                     request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.FromString,
                     response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.SerializeToString,
+            ),
+            'AckRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.AckRevocations,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.AckRevocationsRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.AckRevocationsResponse.SerializeToString,
+            ),
+            'CheckEpochs': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckEpochs,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CheckEpochsRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CheckEpochsResponse.SerializeToString,
+            ),
+            'EndMembership': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndMembership,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipResponse.SerializeToString,
             ),
             'RevocationStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.RevocationStatus,
@@ -545,6 +819,249 @@ class AuthService:
             _registered_method=True)
 
     @staticmethod
+    def ImportApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/ImportApiKey',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ImportApiKeyRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ImportApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApiKeyUse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/ListApiKeyUse',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeyUseRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListApiKeyUseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportLeakedKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/ReportLeakedKey',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ReportLeakedKeyRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ReportLeakedKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKeySettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/GetKeySettings',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeySettingsRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeySettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutKeySettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/PutKeySettings',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeySettingsRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeySettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKeyWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/GetKeyWebhook',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeyWebhookRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetKeyWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutKeyWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/PutKeyWebhook',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeyWebhookRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutKeyWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteKeyWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/DeleteKeyWebhook',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.DeleteKeyWebhookRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.DeleteKeyWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountKeysByPepper(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/CountKeysByPepper',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CountKeysByPepperRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CountKeysByPepperResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateSession(request,
             target,
             options=(),
@@ -588,6 +1105,60 @@ class AuthService:
             '/hauberk.auth.v1.AuthService/RevokeSession',
             hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevokeSessionRequest.SerializeToString,
             hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevokeSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/ListSessions',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/RotateSession',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RotateSessionRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RotateSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -653,6 +1224,60 @@ class AuthService:
             _registered_method=True)
 
     @staticmethod
+    def PutBrandEdge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/PutBrandEdge',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutBrandEdgeRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.PutBrandEdgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBrandEdge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/GetBrandEdge',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetBrandEdgeRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetBrandEdgeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RevokeSubject(request,
             target,
             options=(),
@@ -696,6 +1321,87 @@ class AuthService:
             '/hauberk.auth.v1.AuthService/WatchRevocations',
             hauberk_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsRequest.SerializeToString,
             hauberk_dot_auth_dot_v1_dot_auth__service__pb2.WatchRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AckRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/AckRevocations',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.AckRevocationsRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.AckRevocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckEpochs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/CheckEpochs',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CheckEpochsRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.CheckEpochsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndMembership(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/EndMembership',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,7 +40,7 @@ class AuthServiceStub:
     Continue: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ContinueRequest, _auth_service_pb2.ContinueResponse]
     """Checks an admission and its epochs again and mints a fresh transaction token of the same transaction."""
     BootstrapApiKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.BootstrapApiKeyRequest, _auth_service_pb2.BootstrapApiKeyResponse]
-    """Issues an organisation's very first API key; refused once the organisation has any key."""
+    """Issues an API key to an organisation that has no active one: its first, or its way back in."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateApiKeyRequest, _auth_service_pb2.CreateApiKeyResponse]
     """Creates an API key; the key itself is shown once, here."""
     RotateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RotateApiKeyRequest, _auth_service_pb2.RotateApiKeyResponse]
@@ -49,18 +49,54 @@ class AuthServiceStub:
     """Revokes an API key at once."""
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ListApiKeysRequest, _auth_service_pb2.ListApiKeysResponse]
     """Lists the organisation's API keys, never their secrets."""
+    ImportApiKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ImportApiKeyRequest, _auth_service_pb2.ImportApiKeyResponse]
+    """Takes over an API key that was made elsewhere, by its SHA-256; only where the deployment allows it."""
+    ListApiKeyUse: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ListApiKeyUseRequest, _auth_service_pb2.ListApiKeyUseResponse]
+    """Who used an API key last, by workload and network: who still uses one that was rotated."""
+    ReportLeakedKey: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ReportLeakedKeyRequest, _auth_service_pb2.ReportLeakedKeyResponse]
+    """Reports a leaked API key by showing it. The answer never says whether the key exists."""
+    GetKeySettings: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetKeySettingsRequest, _auth_service_pb2.GetKeySettingsResponse]
+    """What the organisation decided about its keys."""
+    PutKeySettings: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.PutKeySettingsRequest, _auth_service_pb2.PutKeySettingsResponse]
+    """Decides what a reported leak does to a key."""
+    GetKeyWebhook: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetKeyWebhookRequest, _auth_service_pb2.GetKeyWebhookResponse]
+    """Where notices about keys go, and how many wait."""
+    PutKeyWebhook: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.PutKeyWebhookRequest, _auth_service_pb2.PutKeyWebhookResponse]
+    """Names the address for notices about keys; a new signing secret is shown once, here."""
+    DeleteKeyWebhook: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.DeleteKeyWebhookRequest, _auth_service_pb2.DeleteKeyWebhookResponse]
+    """Ends notices about keys."""
+    CountKeysByPepper: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CountKeysByPepperRequest, _auth_service_pb2.CountKeysByPepperResponse]
+    """How many API keys still need each version of the pepper: when none does, it may be taken away."""
     CreateSession: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CreateSessionRequest, _auth_service_pb2.CreateSessionResponse]
-    """Opens a session for the authenticated user."""
+    """Opens a session for the authenticated user, with the scopes and for the brand of the caller. The caller comes with
+    an API key or a user's own token: a session or a context token opens none.
+    """
     RevokeSession: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeSessionRequest, _auth_service_pb2.RevokeSessionResponse]
-    """Ends a session."""
+    """Ends a session: one's own, or with the scope `sessions.manage` that of any user of the organisation."""
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ListSessionsRequest, _auth_service_pb2.ListSessionsResponse]
+    """Lists live sessions, never their secrets: one's own, or with the scope `sessions.manage` those of a user."""
+    RotateSession: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RotateSessionRequest, _auth_service_pb2.RotateSessionResponse]
+    """Replaces a session by a new one that ends when the old one would have; the old one is dead at once."""
     VerifyChallenge: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyChallengeRequest, _auth_service_pb2.VerifyChallengeResponse]
     """Verifies a bot challenge with its provider."""
     ResolveOrigin: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ResolveOriginRequest, _auth_service_pb2.ResolveOriginResponse]
     """The browser policy for an origin of a brand: CORS answer, CSP with nonce, security headers."""
+    PutBrandEdge: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.PutBrandEdgeRequest, _auth_service_pb2.PutBrandEdgeResponse]
+    """Replaces how a brand's pages may talk to the product, and its bot challenge."""
+    GetBrandEdge: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetBrandEdgeRequest, _auth_service_pb2.GetBrandEdgeResponse]
+    """How a brand's pages may talk to the product; never the secret of its challenge."""
     RevokeSubject: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeSubjectRequest, _auth_service_pb2.RevokeSubjectResponse]
-    """Revokes everything issued so far to a user, brand or the whole organisation, by raising its epoch."""
+    """Revokes everything issued so far to a user, a brand or the whole organisation, a session, or one token of an
+    issuer, by raising its epoch.
+    """
     WatchRevocations: _grpc.UnaryStreamMultiCallable[_auth_service_pb2.WatchRevocationsRequest, _auth_service_pb2.WatchRevocationsResponse]
     """The feed of revocations with a heartbeat."""
+    AckRevocations: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.AckRevocationsRequest, _auth_service_pb2.AckRevocationsResponse]
+    """Says how far a process has applied the feed."""
+    CheckEpochs: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.CheckEpochsRequest, _auth_service_pb2.CheckEpochsResponse]
+    """Whether the caller of the token still stands: what a process asks per call while it does not hear the feed."""
+    EndMembership: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.EndMembershipRequest, _auth_service_pb2.EndMembershipResponse]
+    """Revokes everything issued so far to a user whom tenancy has just removed on the caller's behalf."""
     RevocationStatus: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevocationStatusRequest, _auth_service_pb2.RevocationStatusResponse]
     """How far each process has applied the feed."""
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]
@@ -78,7 +114,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     Continue: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ContinueRequest, _auth_service_pb2.ContinueResponse]  # type: ignore[assignment]
     """Checks an admission and its epochs again and mints a fresh transaction token of the same transaction."""
     BootstrapApiKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.BootstrapApiKeyRequest, _auth_service_pb2.BootstrapApiKeyResponse]  # type: ignore[assignment]
-    """Issues an organisation's very first API key; refused once the organisation has any key."""
+    """Issues an API key to an organisation that has no active one: its first, or its way back in."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateApiKeyRequest, _auth_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Creates an API key; the key itself is shown once, here."""
     RotateApiKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RotateApiKeyRequest, _auth_service_pb2.RotateApiKeyResponse]  # type: ignore[assignment]
@@ -87,18 +123,54 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Revokes an API key at once."""
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ListApiKeysRequest, _auth_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists the organisation's API keys, never their secrets."""
+    ImportApiKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ImportApiKeyRequest, _auth_service_pb2.ImportApiKeyResponse]  # type: ignore[assignment]
+    """Takes over an API key that was made elsewhere, by its SHA-256; only where the deployment allows it."""
+    ListApiKeyUse: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ListApiKeyUseRequest, _auth_service_pb2.ListApiKeyUseResponse]  # type: ignore[assignment]
+    """Who used an API key last, by workload and network: who still uses one that was rotated."""
+    ReportLeakedKey: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ReportLeakedKeyRequest, _auth_service_pb2.ReportLeakedKeyResponse]  # type: ignore[assignment]
+    """Reports a leaked API key by showing it. The answer never says whether the key exists."""
+    GetKeySettings: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetKeySettingsRequest, _auth_service_pb2.GetKeySettingsResponse]  # type: ignore[assignment]
+    """What the organisation decided about its keys."""
+    PutKeySettings: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.PutKeySettingsRequest, _auth_service_pb2.PutKeySettingsResponse]  # type: ignore[assignment]
+    """Decides what a reported leak does to a key."""
+    GetKeyWebhook: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetKeyWebhookRequest, _auth_service_pb2.GetKeyWebhookResponse]  # type: ignore[assignment]
+    """Where notices about keys go, and how many wait."""
+    PutKeyWebhook: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.PutKeyWebhookRequest, _auth_service_pb2.PutKeyWebhookResponse]  # type: ignore[assignment]
+    """Names the address for notices about keys; a new signing secret is shown once, here."""
+    DeleteKeyWebhook: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.DeleteKeyWebhookRequest, _auth_service_pb2.DeleteKeyWebhookResponse]  # type: ignore[assignment]
+    """Ends notices about keys."""
+    CountKeysByPepper: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CountKeysByPepperRequest, _auth_service_pb2.CountKeysByPepperResponse]  # type: ignore[assignment]
+    """How many API keys still need each version of the pepper: when none does, it may be taken away."""
     CreateSession: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CreateSessionRequest, _auth_service_pb2.CreateSessionResponse]  # type: ignore[assignment]
-    """Opens a session for the authenticated user."""
+    """Opens a session for the authenticated user, with the scopes and for the brand of the caller. The caller comes with
+    an API key or a user's own token: a session or a context token opens none.
+    """
     RevokeSession: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeSessionRequest, _auth_service_pb2.RevokeSessionResponse]  # type: ignore[assignment]
-    """Ends a session."""
+    """Ends a session: one's own, or with the scope `sessions.manage` that of any user of the organisation."""
+    ListSessions: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ListSessionsRequest, _auth_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """Lists live sessions, never their secrets: one's own, or with the scope `sessions.manage` those of a user."""
+    RotateSession: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RotateSessionRequest, _auth_service_pb2.RotateSessionResponse]  # type: ignore[assignment]
+    """Replaces a session by a new one that ends when the old one would have; the old one is dead at once."""
     VerifyChallenge: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.VerifyChallengeRequest, _auth_service_pb2.VerifyChallengeResponse]  # type: ignore[assignment]
     """Verifies a bot challenge with its provider."""
     ResolveOrigin: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ResolveOriginRequest, _auth_service_pb2.ResolveOriginResponse]  # type: ignore[assignment]
     """The browser policy for an origin of a brand: CORS answer, CSP with nonce, security headers."""
+    PutBrandEdge: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.PutBrandEdgeRequest, _auth_service_pb2.PutBrandEdgeResponse]  # type: ignore[assignment]
+    """Replaces how a brand's pages may talk to the product, and its bot challenge."""
+    GetBrandEdge: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetBrandEdgeRequest, _auth_service_pb2.GetBrandEdgeResponse]  # type: ignore[assignment]
+    """How a brand's pages may talk to the product; never the secret of its challenge."""
     RevokeSubject: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevokeSubjectRequest, _auth_service_pb2.RevokeSubjectResponse]  # type: ignore[assignment]
-    """Revokes everything issued so far to a user, brand or the whole organisation, by raising its epoch."""
+    """Revokes everything issued so far to a user, a brand or the whole organisation, a session, or one token of an
+    issuer, by raising its epoch.
+    """
     WatchRevocations: _aio.UnaryStreamMultiCallable[_auth_service_pb2.WatchRevocationsRequest, _auth_service_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
     """The feed of revocations with a heartbeat."""
+    AckRevocations: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.AckRevocationsRequest, _auth_service_pb2.AckRevocationsResponse]  # type: ignore[assignment]
+    """Says how far a process has applied the feed."""
+    CheckEpochs: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.CheckEpochsRequest, _auth_service_pb2.CheckEpochsResponse]  # type: ignore[assignment]
+    """Whether the caller of the token still stands: what a process asks per call while it does not hear the feed."""
+    EndMembership: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.EndMembershipRequest, _auth_service_pb2.EndMembershipResponse]  # type: ignore[assignment]
+    """Revokes everything issued so far to a user whom tenancy has just removed on the caller's behalf."""
     RevocationStatus: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevocationStatusRequest, _auth_service_pb2.RevocationStatusResponse]  # type: ignore[assignment]
     """How far each process has applied the feed."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]  # type: ignore[assignment]
@@ -133,7 +205,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_service_pb2.BootstrapApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.BootstrapApiKeyResponse, _abc.Awaitable[_auth_service_pb2.BootstrapApiKeyResponse]]:
-        """Issues an organisation's very first API key; refused once the organisation has any key."""
+        """Issues an API key to an organisation that has no active one: its first, or its way back in."""
 
     def CreateApiKey(
         self,
@@ -163,19 +235,98 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.ListApiKeysResponse, _abc.Awaitable[_auth_service_pb2.ListApiKeysResponse]]:
         """Lists the organisation's API keys, never their secrets."""
 
+    def ImportApiKey(
+        self,
+        request: _auth_service_pb2.ImportApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ImportApiKeyResponse, _abc.Awaitable[_auth_service_pb2.ImportApiKeyResponse]]:
+        """Takes over an API key that was made elsewhere, by its SHA-256; only where the deployment allows it."""
+
+    def ListApiKeyUse(
+        self,
+        request: _auth_service_pb2.ListApiKeyUseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ListApiKeyUseResponse, _abc.Awaitable[_auth_service_pb2.ListApiKeyUseResponse]]:
+        """Who used an API key last, by workload and network: who still uses one that was rotated."""
+
+    def ReportLeakedKey(
+        self,
+        request: _auth_service_pb2.ReportLeakedKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ReportLeakedKeyResponse, _abc.Awaitable[_auth_service_pb2.ReportLeakedKeyResponse]]:
+        """Reports a leaked API key by showing it. The answer never says whether the key exists."""
+
+    def GetKeySettings(
+        self,
+        request: _auth_service_pb2.GetKeySettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.GetKeySettingsResponse, _abc.Awaitable[_auth_service_pb2.GetKeySettingsResponse]]:
+        """What the organisation decided about its keys."""
+
+    def PutKeySettings(
+        self,
+        request: _auth_service_pb2.PutKeySettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.PutKeySettingsResponse, _abc.Awaitable[_auth_service_pb2.PutKeySettingsResponse]]:
+        """Decides what a reported leak does to a key."""
+
+    def GetKeyWebhook(
+        self,
+        request: _auth_service_pb2.GetKeyWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.GetKeyWebhookResponse, _abc.Awaitable[_auth_service_pb2.GetKeyWebhookResponse]]:
+        """Where notices about keys go, and how many wait."""
+
+    def PutKeyWebhook(
+        self,
+        request: _auth_service_pb2.PutKeyWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.PutKeyWebhookResponse, _abc.Awaitable[_auth_service_pb2.PutKeyWebhookResponse]]:
+        """Names the address for notices about keys; a new signing secret is shown once, here."""
+
+    def DeleteKeyWebhook(
+        self,
+        request: _auth_service_pb2.DeleteKeyWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.DeleteKeyWebhookResponse, _abc.Awaitable[_auth_service_pb2.DeleteKeyWebhookResponse]]:
+        """Ends notices about keys."""
+
+    def CountKeysByPepper(
+        self,
+        request: _auth_service_pb2.CountKeysByPepperRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.CountKeysByPepperResponse, _abc.Awaitable[_auth_service_pb2.CountKeysByPepperResponse]]:
+        """How many API keys still need each version of the pepper: when none does, it may be taken away."""
+
     def CreateSession(
         self,
         request: _auth_service_pb2.CreateSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.CreateSessionResponse, _abc.Awaitable[_auth_service_pb2.CreateSessionResponse]]:
-        """Opens a session for the authenticated user."""
+        """Opens a session for the authenticated user, with the scopes and for the brand of the caller. The caller comes with
+        an API key or a user's own token: a session or a context token opens none.
+        """
 
     def RevokeSession(
         self,
         request: _auth_service_pb2.RevokeSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RevokeSessionResponse, _abc.Awaitable[_auth_service_pb2.RevokeSessionResponse]]:
-        """Ends a session."""
+        """Ends a session: one's own, or with the scope `sessions.manage` that of any user of the organisation."""
+
+    def ListSessions(
+        self,
+        request: _auth_service_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ListSessionsResponse, _abc.Awaitable[_auth_service_pb2.ListSessionsResponse]]:
+        """Lists live sessions, never their secrets: one's own, or with the scope `sessions.manage` those of a user."""
+
+    def RotateSession(
+        self,
+        request: _auth_service_pb2.RotateSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.RotateSessionResponse, _abc.Awaitable[_auth_service_pb2.RotateSessionResponse]]:
+        """Replaces a session by a new one that ends when the old one would have; the old one is dead at once."""
 
     def VerifyChallenge(
         self,
@@ -191,12 +342,28 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_service_pb2.ResolveOriginResponse, _abc.Awaitable[_auth_service_pb2.ResolveOriginResponse]]:
         """The browser policy for an origin of a brand: CORS answer, CSP with nonce, security headers."""
 
+    def PutBrandEdge(
+        self,
+        request: _auth_service_pb2.PutBrandEdgeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.PutBrandEdgeResponse, _abc.Awaitable[_auth_service_pb2.PutBrandEdgeResponse]]:
+        """Replaces how a brand's pages may talk to the product, and its bot challenge."""
+
+    def GetBrandEdge(
+        self,
+        request: _auth_service_pb2.GetBrandEdgeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.GetBrandEdgeResponse, _abc.Awaitable[_auth_service_pb2.GetBrandEdgeResponse]]:
+        """How a brand's pages may talk to the product; never the secret of its challenge."""
+
     def RevokeSubject(
         self,
         request: _auth_service_pb2.RevokeSubjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.RevokeSubjectResponse, _abc.Awaitable[_auth_service_pb2.RevokeSubjectResponse]]:
-        """Revokes everything issued so far to a user, brand or the whole organisation, by raising its epoch."""
+        """Revokes everything issued so far to a user, a brand or the whole organisation, a session, or one token of an
+        issuer, by raising its epoch.
+        """
 
     def WatchRevocations(
         self,
@@ -204,6 +371,27 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_auth_service_pb2.WatchRevocationsResponse], _abc.AsyncIterator[_auth_service_pb2.WatchRevocationsResponse]]:
         """The feed of revocations with a heartbeat."""
+
+    def AckRevocations(
+        self,
+        request: _auth_service_pb2.AckRevocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.AckRevocationsResponse, _abc.Awaitable[_auth_service_pb2.AckRevocationsResponse]]:
+        """Says how far a process has applied the feed."""
+
+    def CheckEpochs(
+        self,
+        request: _auth_service_pb2.CheckEpochsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.CheckEpochsResponse, _abc.Awaitable[_auth_service_pb2.CheckEpochsResponse]]:
+        """Whether the caller of the token still stands: what a process asks per call while it does not hear the feed."""
+
+    def EndMembership(
+        self,
+        request: _auth_service_pb2.EndMembershipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.EndMembershipResponse, _abc.Awaitable[_auth_service_pb2.EndMembershipResponse]]:
+        """Revokes everything issued so far to a user whom tenancy has just removed on the caller's behalf."""
 
     def RevocationStatus(
         self,

@@ -100,6 +100,14 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """Output withheld: canary, leaked data or exfiltration."""
     REASON_CONTEXT_NOT_ACCEPTED: _Reason.ValueType  # 21
     """A context token that is not accepted here."""
+    REASON_SESSION_ROTATION_REQUIRED: _Reason.ValueType  # 22
+    """The session is good, and its user has gained a role since it was opened: rotate the session and ask again."""
+    REASON_CHALLENGE_NOT_ACCEPTED: _Reason.ValueType  # 24
+    """The bot challenge was not accepted: with CHALLENGE, a fresh one may be solved."""
+    REASON_CHALLENGE_UNAVAILABLE: _Reason.ValueType  # 25
+    """The bot challenge cannot be verified right now."""
+    REASON_STEP_UP_REQUIRED: _Reason.ValueType  # 26
+    """Only a stronger or more recent authentication stands between the caller and this action."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why. One vocabulary for all services; the precise cause of a failed credential stays in the audit trail."""
@@ -148,6 +156,14 @@ REASON_OUTPUT_WITHHELD: Reason.ValueType  # 20
 """Output withheld: canary, leaked data or exfiltration."""
 REASON_CONTEXT_NOT_ACCEPTED: Reason.ValueType  # 21
 """A context token that is not accepted here."""
+REASON_SESSION_ROTATION_REQUIRED: Reason.ValueType  # 22
+"""The session is good, and its user has gained a role since it was opened: rotate the session and ask again."""
+REASON_CHALLENGE_NOT_ACCEPTED: Reason.ValueType  # 24
+"""The bot challenge was not accepted: with CHALLENGE, a fresh one may be solved."""
+REASON_CHALLENGE_UNAVAILABLE: Reason.ValueType  # 25
+"""The bot challenge cannot be verified right now."""
+REASON_STEP_UP_REQUIRED: Reason.ValueType  # 26
+"""Only a stronger or more recent authentication stands between the caller and this action."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _Role:

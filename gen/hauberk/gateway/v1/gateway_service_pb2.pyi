@@ -100,6 +100,7 @@ class AdmitRequest(_message.Message):
     CHALLENGE_FIELD_NUMBER: _builtins.int
     HANDOFF_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
     brand: _builtins.str
     """Brand asked for; selects among proven memberships. Empty = the credential's own."""
     conversation: _builtins.str
@@ -112,6 +113,10 @@ class AdmitRequest(_message.Message):
     """User agent of the end client."""
     locale: _builtins.str
     """Language of the user (BCP 47), for the words of a refusal; empty = English."""
+    organisation: _builtins.str
+    """Organisation whose brand's bot challenge was solved: needed with `challenge`, before any credential is looked at. It
+    chooses the widget, never the tenant; a credential of any other organisation or brand is then refused.
+    """
     @_builtins.property
     def credential(self) -> _auth_service_pb2.Credential:
         """What the user presents."""
@@ -146,10 +151,11 @@ class AdmitRequest(_message.Message):
         challenge: _auth_service_pb2.ChallengeResponse | None = ...,
         handoff: Global___ContextHandoff | None = ...,
         locale: _builtins.str = ...,
+        organisation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "credential", b"credential", "estimate", b"estimate", "handoff", b"handoff"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "conversation", b"conversation", "credential", b"credential", "estimate", b"estimate", "handoff", b"handoff", "locale", b"locale", "messages", b"messages", "origin", b"origin", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "challenge", b"challenge", "client_address", b"client_address", "conversation", b"conversation", "credential", b"credential", "estimate", b"estimate", "handoff", b"handoff", "locale", b"locale", "messages", b"messages", "organisation", b"organisation", "origin", b"origin", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

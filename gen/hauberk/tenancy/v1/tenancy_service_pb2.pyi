@@ -45,6 +45,198 @@ ORGANISATION_STATUS_SUSPENDED: OrganisationStatus.ValueType  # 2
 """Every request is refused."""
 Global___OrganisationStatus: _TypeAlias = OrganisationStatus  # noqa: Y015
 
+class _ResourceField:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResourceFieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ResourceField.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESOURCE_FIELD_UNSPECIFIED: _ResourceField.ValueType  # 0
+    """Not stated."""
+    RESOURCE_FIELD_ORGANISATION: _ResourceField.ValueType  # 1
+    """The organisation that a row belongs to."""
+    RESOURCE_FIELD_ID: _ResourceField.ValueType  # 2
+    """Id of the resource."""
+    RESOURCE_FIELD_OWNER: _ResourceField.ValueType  # 3
+    """User who owns it; empty or NULL = nobody."""
+    RESOURCE_FIELD_BRAND: _ResourceField.ValueType  # 4
+    """Its brand; empty or NULL = none."""
+    RESOURCE_FIELD_LABELS: _ResourceField.ValueType  # 5
+    """Its labels, an array of texts."""
+
+class ResourceField(_ResourceField, metaclass=_ResourceFieldEnumTypeWrapper):
+    """What a filter may speak of."""
+
+RESOURCE_FIELD_UNSPECIFIED: ResourceField.ValueType  # 0
+"""Not stated."""
+RESOURCE_FIELD_ORGANISATION: ResourceField.ValueType  # 1
+"""The organisation that a row belongs to."""
+RESOURCE_FIELD_ID: ResourceField.ValueType  # 2
+"""Id of the resource."""
+RESOURCE_FIELD_OWNER: ResourceField.ValueType  # 3
+"""User who owns it; empty or NULL = nobody."""
+RESOURCE_FIELD_BRAND: ResourceField.ValueType  # 4
+"""Its brand; empty or NULL = none."""
+RESOURCE_FIELD_LABELS: ResourceField.ValueType  # 5
+"""Its labels, an array of texts."""
+Global___ResourceField: _TypeAlias = ResourceField  # noqa: Y015
+
+class _FilterOperator:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FilterOperatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FilterOperator.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FILTER_OPERATOR_UNSPECIFIED: _FilterOperator.ValueType  # 0
+    """Not stated: no row."""
+    FILTER_OPERATOR_NEVER: _FilterOperator.ValueType  # 1
+    """No row."""
+    FILTER_OPERATOR_ALWAYS: _FilterOperator.ValueType  # 2
+    """Every row."""
+    FILTER_OPERATOR_AND: _FilterOperator.ValueType  # 3
+    """All of `parts`."""
+    FILTER_OPERATOR_OR: _FilterOperator.ValueType  # 4
+    """At least one of `parts`."""
+    FILTER_OPERATOR_NOT: _FilterOperator.ValueType  # 5
+    """Not the one part."""
+    FILTER_OPERATOR_EQUAL: _FilterOperator.ValueType  # 6
+    """`field` is the one value; the empty value = the field has none."""
+    FILTER_OPERATOR_IN: _FilterOperator.ValueType  # 7
+    """`field` is one of `values`."""
+    FILTER_OPERATOR_CONTAINS: _FilterOperator.ValueType  # 8
+    """`field`, a set, has the one value."""
+
+class FilterOperator(_FilterOperator, metaclass=_FilterOperatorEnumTypeWrapper):
+    """How a condition of a filter is meant."""
+
+FILTER_OPERATOR_UNSPECIFIED: FilterOperator.ValueType  # 0
+"""Not stated: no row."""
+FILTER_OPERATOR_NEVER: FilterOperator.ValueType  # 1
+"""No row."""
+FILTER_OPERATOR_ALWAYS: FilterOperator.ValueType  # 2
+"""Every row."""
+FILTER_OPERATOR_AND: FilterOperator.ValueType  # 3
+"""All of `parts`."""
+FILTER_OPERATOR_OR: FilterOperator.ValueType  # 4
+"""At least one of `parts`."""
+FILTER_OPERATOR_NOT: FilterOperator.ValueType  # 5
+"""Not the one part."""
+FILTER_OPERATOR_EQUAL: FilterOperator.ValueType  # 6
+"""`field` is the one value; the empty value = the field has none."""
+FILTER_OPERATOR_IN: FilterOperator.ValueType  # 7
+"""`field` is one of `values`."""
+FILTER_OPERATOR_CONTAINS: FilterOperator.ValueType  # 8
+"""`field`, a set, has the one value."""
+Global___FilterOperator: _TypeAlias = FilterOperator  # noqa: Y015
+
+class _RetrievalReach:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RetrievalReachEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RetrievalReach.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RETRIEVAL_REACH_UNSPECIFIED: _RetrievalReach.ValueType  # 0
+    """Not stated: nothing."""
+    RETRIEVAL_REACH_NOTHING: _RetrievalReach.ValueType  # 1
+    """Nothing."""
+    RETRIEVAL_REACH_ORGANISATION: _RetrievalReach.ValueType  # 2
+    """Everything of the caller's organisation."""
+    RETRIEVAL_REACH_CONDITIONAL: _RetrievalReach.ValueType  # 3
+    """What the filter chooses."""
+
+class RetrievalReach(_RetrievalReach, metaclass=_RetrievalReachEnumTypeWrapper):
+    """What may be read of a type."""
+
+RETRIEVAL_REACH_UNSPECIFIED: RetrievalReach.ValueType  # 0
+"""Not stated: nothing."""
+RETRIEVAL_REACH_NOTHING: RetrievalReach.ValueType  # 1
+"""Nothing."""
+RETRIEVAL_REACH_ORGANISATION: RetrievalReach.ValueType  # 2
+"""Everything of the caller's organisation."""
+RETRIEVAL_REACH_CONDITIONAL: RetrievalReach.ValueType  # 3
+"""What the filter chooses."""
+Global___RetrievalReach: _TypeAlias = RetrievalReach  # noqa: Y015
+
+class _PlaceholderStyle:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlaceholderStyleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlaceholderStyle.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLACEHOLDER_STYLE_UNSPECIFIED: _PlaceholderStyle.ValueType  # 0
+    """Not stated: as NUMBERED."""
+    PLACEHOLDER_STYLE_NUMBERED: _PlaceholderStyle.ValueType  # 1
+    """$1, $2."""
+    PLACEHOLDER_STYLE_FORMAT: _PlaceholderStyle.ValueType  # 2
+    """%s."""
+
+class PlaceholderStyle(_PlaceholderStyle, metaclass=_PlaceholderStyleEnumTypeWrapper):
+    """How the placeholders of SQL are written."""
+
+PLACEHOLDER_STYLE_UNSPECIFIED: PlaceholderStyle.ValueType  # 0
+"""Not stated: as NUMBERED."""
+PLACEHOLDER_STYLE_NUMBERED: PlaceholderStyle.ValueType  # 1
+"""$1, $2."""
+PLACEHOLDER_STYLE_FORMAT: PlaceholderStyle.ValueType  # 2
+"""%s."""
+Global___PlaceholderStyle: _TypeAlias = PlaceholderStyle  # noqa: Y015
+
+class _Integrity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IntegrityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Integrity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    INTEGRITY_UNSPECIFIED: _Integrity.ValueType  # 0
+    """Not stated: not to be relied on."""
+    INTEGRITY_INTACT: _Integrity.ValueType  # 1
+    """Every turn shown follows the one before, and the last is the last."""
+    INTEGRITY_ALTERED: _Integrity.ValueType  # 2
+    """A turn was altered, swapped or inserted."""
+    INTEGRITY_MISSING: _Integrity.ValueType  # 3
+    """A turn is missing."""
+    INTEGRITY_ROLLED_BACK: _Integrity.ValueType  # 4
+    """The conversation does not have the turn that the witness speaks of: it was put back to an older state."""
+
+class Integrity(_Integrity, metaclass=_IntegrityEnumTypeWrapper):
+    """What a reading of a conversation found."""
+
+INTEGRITY_UNSPECIFIED: Integrity.ValueType  # 0
+"""Not stated: not to be relied on."""
+INTEGRITY_INTACT: Integrity.ValueType  # 1
+"""Every turn shown follows the one before, and the last is the last."""
+INTEGRITY_ALTERED: Integrity.ValueType  # 2
+"""A turn was altered, swapped or inserted."""
+INTEGRITY_MISSING: Integrity.ValueType  # 3
+"""A turn is missing."""
+INTEGRITY_ROLLED_BACK: Integrity.ValueType  # 4
+"""The conversation does not have the turn that the witness speaks of: it was put back to an older state."""
+Global___Integrity: _TypeAlias = Integrity  # noqa: Y015
+
+class _PolicyUse:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PolicyUseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PolicyUse.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    POLICY_USE_UNSPECIFIED: _PolicyUse.ValueType  # 0
+    """Not stated: refused where one must be chosen; of a version: kept, not used."""
+    POLICY_USE_ENFORCE: _PolicyUse.ValueType  # 1
+    """In force: it decides beside the defaults."""
+    POLICY_USE_TRY: _PolicyUse.ValueType  # 2
+    """Tried: evaluated beside what is in force; differences are counted and no answer changes."""
+
+class PolicyUse(_PolicyUse, metaclass=_PolicyUseEnumTypeWrapper):
+    """How a version is used."""
+
+POLICY_USE_UNSPECIFIED: PolicyUse.ValueType  # 0
+"""Not stated: refused where one must be chosen; of a version: kept, not used."""
+POLICY_USE_ENFORCE: PolicyUse.ValueType  # 1
+"""In force: it decides beside the defaults."""
+POLICY_USE_TRY: PolicyUse.ValueType  # 2
+"""Tried: evaluated beside what is in force; differences are counted and no answer changes."""
+Global___PolicyUse: _TypeAlias = PolicyUse  # noqa: Y015
+
 @_typing.final
 class Resource(_message.Message):
     """What an action is on. Its owner is never read from a request."""
@@ -256,6 +448,70 @@ class ResolvePrincipalResponse(_message.Message):
 Global___ResolvePrincipalResponse: _TypeAlias = ResolvePrincipalResponse  # noqa: Y015
 
 @_typing.final
+class RetrievalFilter(_message.Message):
+    """One condition over the facts of a row; an operator that is not known chooses no row."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    operator: Global___FilterOperator.ValueType
+    """How it is meant."""
+    field: Global___ResourceField.ValueType
+    """Field of EQUAL, IN and CONTAINS."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Values of EQUAL, IN and CONTAINS."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetrievalFilter]:
+        """Parts of AND, OR and NOT."""
+
+    def __init__(
+        self,
+        *,
+        operator: Global___FilterOperator.ValueType = ...,
+        field: Global___ResourceField.ValueType = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+        parts: _abc.Iterable[Global___RetrievalFilter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "operator", b"operator", "parts", b"parts", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetrievalFilter: _TypeAlias = RetrievalFilter  # noqa: Y015
+
+@_typing.final
+class FieldColumn(_message.Message):
+    """Where the caller's own store keeps a field."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    field: Global___ResourceField.ValueType
+    """The field."""
+    column: _builtins.str
+    """Name of the column, optionally after schema and table; it is quoted."""
+    def __init__(
+        self,
+        *,
+        field: Global___ResourceField.ValueType = ...,
+        column: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "field", b"field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldColumn: _TypeAlias = FieldColumn  # noqa: Y015
+
+@_typing.final
 class PlanRetrievalRequest(_message.Message):
     """Request of PlanRetrieval."""
 
@@ -263,19 +519,29 @@ class PlanRetrievalRequest(_message.Message):
 
     RESOURCE_TYPE_FIELD_NUMBER: _builtins.int
     ACTION_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    PLACEHOLDERS_FIELD_NUMBER: _builtins.int
     resource_type: _builtins.str
     """Type of what is read."""
     action: _builtins.str
     """Action, e.g. "document.read"."""
+    placeholders: Global___PlaceholderStyle.ValueType
+    """How to write placeholders."""
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldColumn]:
+        """Columns of the caller's store; a field that is not named is in org_id, id, owner_id, brand_id, labels."""
+
     def __init__(
         self,
         *,
         resource_type: _builtins.str = ...,
         action: _builtins.str = ...,
+        columns: _abc.Iterable[Global___FieldColumn] | None = ...,
+        placeholders: Global___PlaceholderStyle.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "resource_type", b"resource_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "columns", b"columns", "placeholders", b"placeholders", "resource_type", b"resource_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,13 +556,30 @@ class PlanRetrievalResponse(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     SQL_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    REACH_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW (with the filter) or DENY."""
     sql: _builtins.str
-    """Parameterised SQL predicate."""
+    """Parameterised predicate for PostgreSQL; "FALSE" when nothing may be read."""
+    reach: Global___RetrievalReach.ValueType
+    """How much may be read."""
+    partial: _builtins.bool
+    """True when a policy says what no filter can say: rows are left out that Authorize would allow, never the reverse."""
+    reason: _decision_pb2.Reason.ValueType
+    """Why nothing may be read."""
+    policy_version: _builtins.str
+    """Version of the policy set."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Parameters in order."""
+
+    @_builtins.property
+    def filter(self) -> Global___RetrievalFilter:
+        """The same filter as data, for stores that speak no SQL; none = nothing may be read."""
 
     def __init__(
         self,
@@ -304,31 +587,83 @@ class PlanRetrievalResponse(_message.Message):
         outcome: _decision_pb2.Outcome.ValueType = ...,
         sql: _builtins.str = ...,
         parameters: _abc.Iterable[_builtins.str] | None = ...,
+        reach: Global___RetrievalReach.ValueType = ...,
+        filter: Global___RetrievalFilter | None = ...,
+        partial: _builtins.bool = ...,
+        reason: _decision_pb2.Reason.ValueType = ...,
+        policy_version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "parameters", b"parameters", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "outcome", b"outcome", "parameters", b"parameters", "partial", b"partial", "policy_version", b"policy_version", "reach", b"reach", "reason", b"reason", "sql", b"sql"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanRetrievalResponse: _TypeAlias = PlanRetrievalResponse  # noqa: Y015
 
 @_typing.final
+class DocumentChunk(_message.Message):
+    """One piece of a document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    EMBEDDING_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """Content."""
+    @_builtins.property
+    def embedding(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Vector of the content; empty when all are."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        embedding: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DocumentChunk: _TypeAlias = DocumentChunk  # noqa: Y015
+
+@_typing.final
 class PutDocumentRequest(_message.Message):
-    """Request of PutDocument."""
+    """Request of PutDocument. What is put again is replaced as a whole."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     EMBEDDING_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
     document: _builtins.str
     """Id of the document."""
     text: _builtins.str
-    """Content."""
+    """Content as one piece; without a vector it is cut into chunks. Not together with `chunks`."""
+    title: _builtins.str
+    """Name that is shown as the source."""
+    brand: _builtins.str
+    """Brand that it belongs to, which must exist; empty = the organisation as a whole."""
+    owner: _builtins.str
+    """User who owns it; empty = nobody."""
     @_builtins.property
     def embedding(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Vector of the content."""
+        """Vector of the content. All vectors of an organisation have one length."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels that policies speak of, e.g. "private", "restricted"."""
+
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DocumentChunk]:
+        """Content in pieces. Either all have a vector or none."""
 
     def __init__(
         self,
@@ -336,10 +671,15 @@ class PutDocumentRequest(_message.Message):
         document: _builtins.str = ...,
         text: _builtins.str = ...,
         embedding: _abc.Iterable[_builtins.float] | None = ...,
+        title: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        brand: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        chunks: _abc.Iterable[Global___DocumentChunk] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "embedding", b"embedding", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "chunks", b"chunks", "document", b"document", "embedding", b"embedding", "labels", b"labels", "owner", b"owner", "text", b"text", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -351,40 +691,107 @@ class PutDocumentResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    chunks: _builtins.int
+    """Chunks stored."""
+    replaced: _builtins.bool
+    """True when there was such a document before."""
     def __init__(
         self,
+        *,
+        chunks: _builtins.int = ...,
+        replaced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "replaced", b"replaced"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PutDocumentResponse: _TypeAlias = PutDocumentResponse  # noqa: Y015
 
 @_typing.final
+class DeleteDocumentRequest(_message.Message):
+    """Request of DeleteDocument."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """Id of the document."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDocumentRequest: _TypeAlias = DeleteDocumentRequest  # noqa: Y015
+
+@_typing.final
+class DeleteDocumentResponse(_message.Message):
+    """Response of DeleteDocument."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXISTED_FIELD_NUMBER: _builtins.int
+    existed: _builtins.bool
+    """True when there was such a document that the caller may change."""
+    def __init__(
+        self,
+        *,
+        existed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["existed", b"existed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDocumentResponse: _TypeAlias = DeleteDocumentResponse  # noqa: Y015
+
+@_typing.final
 class SearchKnowledgeRequest(_message.Message):
-    """Request of SearchKnowledge."""
+    """Request of SearchKnowledge. A vector or a text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EMBEDDING_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
     """Rows wanted."""
+    text: _builtins.str
+    """The question itself, for an organisation whose documents were put without vectors."""
+    brand: _builtins.str
+    """Only of this brand; empty = of any that the caller reaches."""
     @_builtins.property
     def embedding(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Vector of the question."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only what has all of these labels."""
 
     def __init__(
         self,
         *,
         embedding: _abc.Iterable[_builtins.float] | None = ...,
         limit: _builtins.int = ...,
+        text: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "embedding", b"embedding", "labels", b"labels", "limit", b"limit", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -397,6 +804,15 @@ class SearchKnowledgeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    outcome: _decision_pb2.Outcome.ValueType
+    """ALLOW, also when nothing was found; else DENY."""
+    reason: _decision_pb2.Reason.ValueType
+    """Why."""
+    partial: _builtins.bool
+    """True when a policy says what no filter can say: parts are left out that the caller may read, never the reverse."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___KnowledgePart]:
         """Nearest first."""
@@ -405,10 +821,13 @@ class SearchKnowledgeResponse(_message.Message):
         self,
         *,
         parts: _abc.Iterable[Global___KnowledgePart] | None = ...,
+        outcome: _decision_pb2.Outcome.ValueType = ...,
+        reason: _decision_pb2.Reason.ValueType = ...,
+        partial: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "partial", b"partial", "parts", b"parts", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -423,22 +842,48 @@ class KnowledgePart(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
     document: _builtins.str
     """Document id."""
     text: _builtins.str
     """Content."""
     score: _builtins.float
-    """Similarity, higher is nearer."""
+    """Similarity, higher is nearer: the cosine."""
+    chunk: _builtins.int
+    """Position of the chunk in its document, from 0."""
+    title: _builtins.str
+    """Name that is shown as the source."""
+    brand: _builtins.str
+    """Brand of the document; empty = the organisation as a whole."""
+    source: _decision_pb2.Source.ValueType
+    """Always RETRIEVED: hand it on to GuardrailService.InspectInput, which trusts no retrieved text."""
+    tokens: _builtins.int
+    """Tokens that it was counted at: its bytes divided by three, rounded up, and four more."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels of the document."""
+
     def __init__(
         self,
         *,
         document: _builtins.str = ...,
         text: _builtins.str = ...,
         score: _builtins.float = ...,
+        chunk: _builtins.int = ...,
+        title: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        brand: _builtins.str = ...,
+        source: _decision_pb2.Source.ValueType = ...,
+        tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "score", b"score", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "chunk", b"chunk", "document", b"document", "labels", b"labels", "score", b"score", "source", b"source", "text", b"text", "title", b"title", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -446,27 +891,41 @@ Global___KnowledgePart: _TypeAlias = KnowledgePart  # noqa: Y015
 
 @_typing.final
 class AssembleContextRequest(_message.Message):
-    """Request of AssembleContext."""
+    """Request of AssembleContext. A vector or a text."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EMBEDDING_FIELD_NUMBER: _builtins.int
     TOKEN_BUDGET_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
     token_budget: _builtins.int
     """Most tokens of all parts together."""
+    text: _builtins.str
+    """The question itself, for an organisation whose documents were put without vectors."""
+    brand: _builtins.str
+    """Only of this brand; empty = of any that the caller reaches."""
     @_builtins.property
     def embedding(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Vector of the question."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only what has all of these labels."""
 
     def __init__(
         self,
         *,
         embedding: _abc.Iterable[_builtins.float] | None = ...,
         token_budget: _builtins.int = ...,
+        text: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        brand: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embedding", b"embedding", "token_budget", b"token_budget"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "embedding", b"embedding", "labels", b"labels", "text", b"text", "token_budget", b"token_budget"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,18 +938,38 @@ class AssembleContextResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARTS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    outcome: _decision_pb2.Outcome.ValueType
+    """ALLOW, also when nothing was found; else DENY."""
+    reason: _decision_pb2.Reason.ValueType
+    """Why."""
+    partial: _builtins.bool
+    """True when a policy says what no filter can say: parts are left out that the caller may read, never the reverse."""
+    tokens: _builtins.int
+    """Tokens of all parts together; never more than the budget."""
+    left_out: _builtins.int
+    """Parts that were near and did not fit."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___KnowledgePart]:
-        """Parts that fit."""
+        """Parts that fit, nearest first, none twice."""
 
     def __init__(
         self,
         *,
         parts: _abc.Iterable[Global___KnowledgePart] | None = ...,
+        outcome: _decision_pb2.Outcome.ValueType = ...,
+        reason: _decision_pb2.Reason.ValueType = ...,
+        partial: _builtins.bool = ...,
+        tokens: _builtins.int = ...,
+        left_out: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "outcome", b"outcome", "partial", b"partial", "parts", b"parts", "reason", b"reason", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -541,22 +1020,26 @@ class AppendTurnRequest(_message.Message):
     CONVERSATION_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation."""
     role: _decision_pb2.Role.ValueType
     """Who speaks."""
     text: _builtins.str
     """What is said."""
+    request_id: _builtins.str
+    """Makes a retry safe: the same id with the same turn is appended once. Empty = every call appends."""
     def __init__(
         self,
         *,
         conversation: _builtins.str = ...,
         role: _decision_pb2.Role.ValueType = ...,
         text: _builtins.str = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "role", b"role", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "request_id", b"request_id", "role", b"role", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -569,16 +1052,20 @@ class AppendTurnResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
+    WITNESS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position of the turn."""
+    witness: _builtins.str
+    """What to keep in order to find out later that the conversation still has this turn: give it to ListTurns."""
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
+        witness: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence", "witness", b"witness"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -593,22 +1080,30 @@ class ListTurnsRequest(_message.Message):
     CONVERSATION_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    WITNESS_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation."""
     page_size: _builtins.int
     """Rows wanted, 1 to 200; 0 = 50."""
     page_token: _builtins.str
     """Token of the next page from the page before."""
+    last: _builtins.int
+    """Only the last so many turns, up to 200, in place of pages; 0 = pages from the first."""
+    witness: _builtins.str
+    """Witness that AppendTurn gave; empty = none kept."""
     def __init__(
         self,
         *,
         conversation: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        last: _builtins.int = ...,
+        witness: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "last", b"last", "page_size", b"page_size", "page_token", b"page_token", "witness", b"witness"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -622,21 +1117,29 @@ class ListTurnsResponse(_message.Message):
 
     TURNS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INTEGRITY_FIELD_NUMBER: _builtins.int
+    BROKEN_AT_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """Token of the next page; empty = the last page."""
+    """Token of the next page; empty = the last page, or a break."""
+    integrity: Global___Integrity.ValueType
+    """Whether the conversation proved itself; anything but INTACT must not go on."""
+    broken_at: _builtins.int
+    """Position of the first turn that did not; 0 = none."""
     @_builtins.property
     def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
-        """Turns in order."""
+        """Turns in order, only those that prove unaltered, up to the first that does not."""
 
     def __init__(
         self,
         *,
         turns: _abc.Iterable[Global___Turn] | None = ...,
         next_page_token: _builtins.str = ...,
+        integrity: Global___Integrity.ValueType = ...,
+        broken_at: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_at", b"broken_at", "integrity", b"integrity", "next_page_token", b"next_page_token", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -682,15 +1185,221 @@ class ForgetConversationResponse(_message.Message):
 Global___ForgetConversationResponse: _TypeAlias = ForgetConversationResponse  # noqa: Y015
 
 @_typing.final
+class ResourceFacts(_message.Message):
+    """Facts that decisions on a resource rest on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """User who owns it; empty = nobody."""
+    brand: _builtins.str
+    """Brand that it belongs to, which must exist; empty = the organisation as a whole."""
+    @_builtins.property
+    def resource(self) -> Global___Resource:
+        """Which resource."""
+
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels that policies speak of, e.g. "private", "restricted"."""
+
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When these facts were put; ignored in requests."""
+
+    def __init__(
+        self,
+        *,
+        resource: Global___Resource | None = ...,
+        owner: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "resource", b"resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "changed_at", b"changed_at", "labels", b"labels", "owner", b"owner", "resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResourceFacts: _TypeAlias = ResourceFacts  # noqa: Y015
+
+@_typing.final
 class PutResourcesRequest(_message.Message):
-    """Request of PutResources."""
+    """Request of PutResources. At least one resource, none of them twice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resource]:
+        """Resources that the caller owns, of the caller's brand, without labels."""
+
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResourceFacts]:
+        """Resources with their facts; what is put again is replaced."""
+
+    def __init__(
+        self,
+        *,
+        resources: _abc.Iterable[Global___Resource] | None = ...,
+        facts: _abc.Iterable[Global___ResourceFacts] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "resources", b"resources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutResourcesRequest: _TypeAlias = PutResourcesRequest  # noqa: Y015
+
+@_typing.final
+class PutResourcesResponse(_message.Message):
+    """Response of PutResources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STORED_FIELD_NUMBER: _builtins.int
+    stored: _builtins.int
+    """Resources stored."""
+    def __init__(
+        self,
+        *,
+        stored: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stored", b"stored"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutResourcesResponse: _TypeAlias = PutResourcesResponse  # noqa: Y015
+
+@_typing.final
+class GetResourceRequest(_message.Message):
+    """Request of GetResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resource(self) -> Global___Resource:
+        """Which resource."""
+
+    def __init__(
+        self,
+        *,
+        resource: Global___Resource | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetResourceRequest: _TypeAlias = GetResourceRequest  # noqa: Y015
+
+@_typing.final
+class GetResourceResponse(_message.Message):
+    """Response of GetResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def facts(self) -> Global___ResourceFacts:
+        """Its facts."""
+
+    def __init__(
+        self,
+        *,
+        facts: Global___ResourceFacts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetResourceResponse: _TypeAlias = GetResourceResponse  # noqa: Y015
+
+@_typing.final
+class ListResourcesRequest(_message.Message):
+    """Request of ListResources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """Type of the resources."""
+    page_size: _builtins.int
+    """Rows wanted, 1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """Token of the next page from the page before."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResourcesRequest: _TypeAlias = ListResourcesRequest  # noqa: Y015
+
+@_typing.final
+class ListResourcesResponse(_message.Message):
+    """Response of ListResources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PARTIAL_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = the last page."""
+    partial: _builtins.bool
+    """True when the caller may read resources that are not listed, see PlanRetrievalResponse.partial."""
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResourceFacts]:
+        """Resources by id."""
+
+    def __init__(
+        self,
+        *,
+        facts: _abc.Iterable[Global___ResourceFacts] | None = ...,
+        next_page_token: _builtins.str = ...,
+        partial: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "next_page_token", b"next_page_token", "partial", b"partial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResourcesResponse: _TypeAlias = ListResourcesResponse  # noqa: Y015
+
+@_typing.final
+class DeleteResourcesRequest(_message.Message):
+    """Request of DeleteResources."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESOURCES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def resources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Resource]:
-        """Resources owned by the caller."""
+        """Which resources. Documents go with all that was stored of them."""
 
     def __init__(
         self,
@@ -703,24 +1412,29 @@ class PutResourcesRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PutResourcesRequest: _TypeAlias = PutResourcesRequest  # noqa: Y015
+Global___DeleteResourcesRequest: _TypeAlias = DeleteResourcesRequest  # noqa: Y015
 
 @_typing.final
-class PutResourcesResponse(_message.Message):
-    """Response of PutResources."""
+class DeleteResourcesResponse(_message.Message):
+    """Response of DeleteResources."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    DELETED_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.int
+    """Resources that were there and are gone."""
     def __init__(
         self,
+        *,
+        deleted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PutResourcesResponse: _TypeAlias = PutResourcesResponse  # noqa: Y015
+Global___DeleteResourcesResponse: _TypeAlias = DeleteResourcesResponse  # noqa: Y015
 
 @_typing.final
 class Organisation(_message.Message):
@@ -1247,3 +1961,399 @@ class ListMembersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListMembersResponse: _TypeAlias = ListMembersResponse  # noqa: Y015
+
+@_typing.final
+class PolicyVersion(_message.Message):
+    """A version of an organisation's own policies; it never changes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    USE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Number, from 1; 0 = no version, the defaults alone."""
+    policies: _builtins.int
+    """Policies in it."""
+    digest: _builtins.str
+    """Digest of its text."""
+    use: Global___PolicyUse.ValueType
+    """How it is used now."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was written."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        policies: _builtins.int = ...,
+        digest: _builtins.str = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        use: Global___PolicyUse.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "digest", b"digest", "policies", b"policies", "use", b"use", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyVersion: _TypeAlias = PolicyVersion  # noqa: Y015
+
+@_typing.final
+class PutPolicySetRequest(_message.Message):
+    """Request of PutPolicySet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICIES_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    USE_FIELD_NUMBER: _builtins.int
+    policies: _builtins.str
+    """Cedar policies, each with an @id of its own; at most 10 000 of at most 4096 characters."""
+    etag: _builtins.str
+    """Etag of a listing: refused when anything changed since; empty = whatever is there."""
+    validate_only: _builtins.bool
+    """True: only checks; nothing is written."""
+    use: Global___PolicyUse.ValueType
+    """What to do with it at once; unspecified = only keep it."""
+    def __init__(
+        self,
+        *,
+        policies: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        use: Global___PolicyUse.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "policies", b"policies", "use", b"use", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPolicySetRequest: _TypeAlias = PutPolicySetRequest  # noqa: Y015
+
+@_typing.final
+class PutPolicySetResponse(_message.Message):
+    """Response of PutPolicySet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Etag after the change."""
+    @_builtins.property
+    def version(self) -> Global___PolicyVersion:
+        """As written; version 0 when it was only checked."""
+
+    def __init__(
+        self,
+        *,
+        version: Global___PolicyVersion | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPolicySetResponse: _TypeAlias = PutPolicySetResponse  # noqa: Y015
+
+@_typing.final
+class GetPolicySetRequest(_message.Message):
+    """Request of GetPolicySet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Number; 0 = the one in force."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicySetRequest: _TypeAlias = GetPolicySetRequest  # noqa: Y015
+
+@_typing.final
+class GetPolicySetResponse(_message.Message):
+    """Response of GetPolicySet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    policies: _builtins.str
+    """Its text, as it was written."""
+    @_builtins.property
+    def version(self) -> Global___PolicyVersion:
+        """Which one."""
+
+    def __init__(
+        self,
+        *,
+        version: Global___PolicyVersion | None = ...,
+        policies: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPolicySetResponse: _TypeAlias = GetPolicySetResponse  # noqa: Y015
+
+@_typing.final
+class ListPolicyVersionsRequest(_message.Message):
+    """Request of ListPolicyVersions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Rows wanted, 1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """Token of the next page from the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPolicyVersionsRequest: _TypeAlias = ListPolicyVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListPolicyVersionsResponse(_message.Message):
+    """Response of ListPolicyVersions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = the last page."""
+    etag: _builtins.str
+    """Etag for the next change."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyVersion]:
+        """Versions, the newest first."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___PolicyVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "next_page_token", b"next_page_token", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPolicyVersionsResponse: _TypeAlias = ListPolicyVersionsResponse  # noqa: Y015
+
+@_typing.final
+class ActivatePolicyVersionRequest(_message.Message):
+    """Request of ActivatePolicyVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    USE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Number; 0 = none: the defaults alone, or nothing is tried any more."""
+    use: Global___PolicyUse.ValueType
+    """Whether it is put in force or tried."""
+    etag: _builtins.str
+    """Etag of a listing: refused when anything changed since; empty = whatever is there."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        use: Global___PolicyUse.ValueType = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "use", b"use", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivatePolicyVersionRequest: _TypeAlias = ActivatePolicyVersionRequest  # noqa: Y015
+
+@_typing.final
+class ActivatePolicyVersionResponse(_message.Message):
+    """Response of ActivatePolicyVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    etag: _builtins.str
+    """Etag after the change."""
+    @_builtins.property
+    def version(self) -> Global___PolicyVersion:
+        """As it is used now."""
+
+    def __init__(
+        self,
+        *,
+        version: Global___PolicyVersion | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivatePolicyVersionResponse: _TypeAlias = ActivatePolicyVersionResponse  # noqa: Y015
+
+@_typing.final
+class DeletePolicyVersionRequest(_message.Message):
+    """Request of DeletePolicyVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Number."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePolicyVersionRequest: _TypeAlias = DeletePolicyVersionRequest  # noqa: Y015
+
+@_typing.final
+class DeletePolicyVersionResponse(_message.Message):
+    """Response of DeletePolicyVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXISTED_FIELD_NUMBER: _builtins.int
+    existed: _builtins.bool
+    """True when there was such a version."""
+    def __init__(
+        self,
+        *,
+        existed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["existed", b"existed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeletePolicyVersionResponse: _TypeAlias = DeletePolicyVersionResponse  # noqa: Y015
+
+@_typing.final
+class ListPolicyDifferencesRequest(_message.Message):
+    """Request of ListPolicyDifferences."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Number of the version that is or was tried."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPolicyDifferencesRequest: _TypeAlias = ListPolicyDifferencesRequest  # noqa: Y015
+
+@_typing.final
+class ListPolicyDifferencesResponse(_message.Message):
+    """Response of ListPolicyDifferences."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyDifference]:
+        """By action and type of resource."""
+
+    def __init__(
+        self,
+        *,
+        differences: _abc.Iterable[Global___PolicyDifference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPolicyDifferencesResponse: _TypeAlias = ListPolicyDifferencesResponse  # noqa: Y015
+
+@_typing.final
+class PolicyDifference(_message.Message):
+    """How often a tried version would have answered otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    RESOURCE_TYPE_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    WOULD_REFUSE_FIELD_NUMBER: _builtins.int
+    WOULD_ALLOW_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """Action."""
+    resource_type: _builtins.str
+    """Type of the resource."""
+    asked: _builtins.int
+    """Questions that both versions answered."""
+    would_refuse: _builtins.int
+    """Allowed by what is in force, refused by the tried one."""
+    would_allow: _builtins.int
+    """Refused by what is in force, allowed by the tried one."""
+    def __init__(
+        self,
+        *,
+        action: _builtins.str = ...,
+        resource_type: _builtins.str = ...,
+        asked: _builtins.int = ...,
+        would_refuse: _builtins.int = ...,
+        would_allow: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "asked", b"asked", "resource_type", b"resource_type", "would_allow", b"would_allow", "would_refuse", b"would_refuse"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyDifference: _TypeAlias = PolicyDifference  # noqa: Y015

@@ -60,6 +60,11 @@ class TenancyServiceStub:
                 request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutDocumentRequest.SerializeToString,
                 response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutDocumentResponse.FromString,
                 _registered_method=True)
+        self.DeleteDocument = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/DeleteDocument',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteDocumentRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteDocumentResponse.FromString,
+                _registered_method=True)
         self.SearchKnowledge = channel.unary_unary(
                 '/hauberk.tenancy.v1.TenancyService/SearchKnowledge',
                 request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.SearchKnowledgeRequest.SerializeToString,
@@ -89,6 +94,21 @@ class TenancyServiceStub:
                 '/hauberk.tenancy.v1.TenancyService/PutResources',
                 request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutResourcesRequest.SerializeToString,
                 response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutResourcesResponse.FromString,
+                _registered_method=True)
+        self.GetResource = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/GetResource',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetResourceRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetResourceResponse.FromString,
+                _registered_method=True)
+        self.ListResources = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/ListResources',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListResourcesRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListResourcesResponse.FromString,
+                _registered_method=True)
+        self.DeleteResources = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/DeleteResources',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteResourcesRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteResourcesResponse.FromString,
                 _registered_method=True)
         self.CreateOrganisation = channel.unary_unary(
                 '/hauberk.tenancy.v1.TenancyService/CreateOrganisation',
@@ -129,6 +149,36 @@ class TenancyServiceStub:
                 '/hauberk.tenancy.v1.TenancyService/ListMembers',
                 request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersRequest.SerializeToString,
                 response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersResponse.FromString,
+                _registered_method=True)
+        self.PutPolicySet = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/PutPolicySet',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutPolicySetRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutPolicySetResponse.FromString,
+                _registered_method=True)
+        self.GetPolicySet = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/GetPolicySet',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetPolicySetRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetPolicySetResponse.FromString,
+                _registered_method=True)
+        self.ListPolicyVersions = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/ListPolicyVersions',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyVersionsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyVersionsResponse.FromString,
+                _registered_method=True)
+        self.ActivatePolicyVersion = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/ActivatePolicyVersion',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ActivatePolicyVersionRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ActivatePolicyVersionResponse.FromString,
+                _registered_method=True)
+        self.DeletePolicyVersion = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/DeletePolicyVersion',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeletePolicyVersionRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeletePolicyVersionResponse.FromString,
+                _registered_method=True)
+        self.ListPolicyDifferences = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/ListPolicyDifferences',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyDifferencesRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyDifferencesResponse.FromString,
                 _registered_method=True)
 
 
@@ -171,6 +221,13 @@ class TenancyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteDocument(self, request, context):
+        """Deletes a document with all of its chunks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SearchKnowledge(self, request, context):
         """Searches the organisation's knowledge.
         """
@@ -208,6 +265,27 @@ class TenancyServiceServicer:
 
     def PutResources(self, request, context):
         """Registers resources and their owners.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetResource(self, request, context):
+        """The facts that decisions on a resource rest on; what may not be read is not found.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListResources(self, request, context):
+        """Lists the resources of one type that the caller may read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteResources(self, request, context):
+        """Forgets resources; what may not be changed counts as unknown.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -269,6 +347,48 @@ class TenancyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PutPolicySet(self, request, context):
+        """Writes a new version of the policies that the organisation adds to the defaults; all are checked first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicySet(self, request, context):
+        """One version of the organisation's policies with its text.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicyVersions(self, request, context):
+        """Lists the versions of the organisation's policies, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivatePolicyVersion(self, request, context):
+        """Puts a version in force, or tries it beside the one in force; an older one, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeletePolicyVersion(self, request, context):
+        """Deletes a version that is neither in force nor tried.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicyDifferences(self, request, context):
+        """What a tried version would have answered otherwise, counted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TenancyServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -296,6 +416,11 @@ def add_TenancyServiceServicer_to_server(servicer, server):
                     servicer.PutDocument,
                     request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutDocumentRequest.FromString,
                     response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutDocumentResponse.SerializeToString,
+            ),
+            'DeleteDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDocument,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteDocumentRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteDocumentResponse.SerializeToString,
             ),
             'SearchKnowledge': grpc.unary_unary_rpc_method_handler(
                     servicer.SearchKnowledge,
@@ -326,6 +451,21 @@ def add_TenancyServiceServicer_to_server(servicer, server):
                     servicer.PutResources,
                     request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutResourcesRequest.FromString,
                     response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutResourcesResponse.SerializeToString,
+            ),
+            'GetResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetResource,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetResourceRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetResourceResponse.SerializeToString,
+            ),
+            'ListResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListResources,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListResourcesRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListResourcesResponse.SerializeToString,
+            ),
+            'DeleteResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteResources,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteResourcesRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteResourcesResponse.SerializeToString,
             ),
             'CreateOrganisation': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateOrganisation,
@@ -366,6 +506,36 @@ def add_TenancyServiceServicer_to_server(servicer, server):
                     servicer.ListMembers,
                     request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersRequest.FromString,
                     response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersResponse.SerializeToString,
+            ),
+            'PutPolicySet': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPolicySet,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutPolicySetRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutPolicySetResponse.SerializeToString,
+            ),
+            'GetPolicySet': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicySet,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetPolicySetRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetPolicySetResponse.SerializeToString,
+            ),
+            'ListPolicyVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicyVersions,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyVersionsRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyVersionsResponse.SerializeToString,
+            ),
+            'ActivatePolicyVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivatePolicyVersion,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ActivatePolicyVersionRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ActivatePolicyVersionResponse.SerializeToString,
+            ),
+            'DeletePolicyVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeletePolicyVersion,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeletePolicyVersionRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeletePolicyVersionResponse.SerializeToString,
+            ),
+            'ListPolicyDifferences': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicyDifferences,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyDifferencesRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyDifferencesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -504,6 +674,33 @@ class TenancyService:
             '/hauberk.tenancy.v1.TenancyService/PutDocument',
             hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutDocumentRequest.SerializeToString,
             hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/DeleteDocument',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteDocumentRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteDocumentResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -666,6 +863,87 @@ class TenancyService:
             '/hauberk.tenancy.v1.TenancyService/PutResources',
             hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutResourcesRequest.SerializeToString,
             hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/GetResource',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetResourceRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/ListResources',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListResourcesRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/DeleteResources',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteResourcesRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -882,6 +1160,168 @@ class TenancyService:
             '/hauberk.tenancy.v1.TenancyService/ListMembers',
             hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersRequest.SerializeToString,
             hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPolicySet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/PutPolicySet',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutPolicySetRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutPolicySetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicySet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/GetPolicySet',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetPolicySetRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetPolicySetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicyVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/ListPolicyVersions',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyVersionsRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivatePolicyVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/ActivatePolicyVersion',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ActivatePolicyVersionRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ActivatePolicyVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeletePolicyVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/DeletePolicyVersion',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeletePolicyVersionRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeletePolicyVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicyDifferences(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/ListPolicyDifferences',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyDifferencesRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPolicyDifferencesResponse.FromString,
             options,
             channel_credentials,
             insecure,

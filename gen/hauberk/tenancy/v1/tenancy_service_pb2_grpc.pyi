@@ -43,6 +43,8 @@ class TenancyServiceStub:
     """The filter under which the caller's own store must be read."""
     PutDocument: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutDocumentRequest, _tenancy_service_pb2.PutDocumentResponse]
     """Stores a document of the organisation's knowledge."""
+    DeleteDocument: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeleteDocumentRequest, _tenancy_service_pb2.DeleteDocumentResponse]
+    """Deletes a document with all of its chunks."""
     SearchKnowledge: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.SearchKnowledgeRequest, _tenancy_service_pb2.SearchKnowledgeResponse]
     """Searches the organisation's knowledge."""
     AssembleContext: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.AssembleContextRequest, _tenancy_service_pb2.AssembleContextResponse]
@@ -55,6 +57,12 @@ class TenancyServiceStub:
     """Forgets a conversation."""
     PutResources: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutResourcesRequest, _tenancy_service_pb2.PutResourcesResponse]
     """Registers resources and their owners."""
+    GetResource: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetResourceRequest, _tenancy_service_pb2.GetResourceResponse]
+    """The facts that decisions on a resource rest on; what may not be read is not found."""
+    ListResources: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListResourcesRequest, _tenancy_service_pb2.ListResourcesResponse]
+    """Lists the resources of one type that the caller may read."""
+    DeleteResources: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeleteResourcesRequest, _tenancy_service_pb2.DeleteResourcesResponse]
+    """Forgets resources; what may not be changed counts as unknown."""
     CreateOrganisation: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.CreateOrganisationRequest, _tenancy_service_pb2.CreateOrganisationResponse]
     """Creates an organisation with its first brand and its first administrator."""
     GetOrganisation: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetOrganisationRequest, _tenancy_service_pb2.GetOrganisationResponse]
@@ -71,6 +79,18 @@ class TenancyServiceStub:
     """Removes a member."""
     ListMembers: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListMembersRequest, _tenancy_service_pb2.ListMembersResponse]
     """Lists the members of the caller's organisation."""
+    PutPolicySet: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutPolicySetRequest, _tenancy_service_pb2.PutPolicySetResponse]
+    """Writes a new version of the policies that the organisation adds to the defaults; all are checked first."""
+    GetPolicySet: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetPolicySetRequest, _tenancy_service_pb2.GetPolicySetResponse]
+    """One version of the organisation's policies with its text."""
+    ListPolicyVersions: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListPolicyVersionsRequest, _tenancy_service_pb2.ListPolicyVersionsResponse]
+    """Lists the versions of the organisation's policies, the newest first."""
+    ActivatePolicyVersion: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ActivatePolicyVersionRequest, _tenancy_service_pb2.ActivatePolicyVersionResponse]
+    """Puts a version in force, or tries it beside the one in force; an older one, too."""
+    DeletePolicyVersion: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeletePolicyVersionRequest, _tenancy_service_pb2.DeletePolicyVersionResponse]
+    """Deletes a version that is neither in force nor tried."""
+    ListPolicyDifferences: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListPolicyDifferencesRequest, _tenancy_service_pb2.ListPolicyDifferencesResponse]
+    """What a tried version would have answered otherwise, counted."""
 
 @_typing.type_check_only
 class TenancyServiceAsyncStub(TenancyServiceStub):
@@ -87,6 +107,8 @@ class TenancyServiceAsyncStub(TenancyServiceStub):
     """The filter under which the caller's own store must be read."""
     PutDocument: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutDocumentRequest, _tenancy_service_pb2.PutDocumentResponse]  # type: ignore[assignment]
     """Stores a document of the organisation's knowledge."""
+    DeleteDocument: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeleteDocumentRequest, _tenancy_service_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
+    """Deletes a document with all of its chunks."""
     SearchKnowledge: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.SearchKnowledgeRequest, _tenancy_service_pb2.SearchKnowledgeResponse]  # type: ignore[assignment]
     """Searches the organisation's knowledge."""
     AssembleContext: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.AssembleContextRequest, _tenancy_service_pb2.AssembleContextResponse]  # type: ignore[assignment]
@@ -99,6 +121,12 @@ class TenancyServiceAsyncStub(TenancyServiceStub):
     """Forgets a conversation."""
     PutResources: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutResourcesRequest, _tenancy_service_pb2.PutResourcesResponse]  # type: ignore[assignment]
     """Registers resources and their owners."""
+    GetResource: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetResourceRequest, _tenancy_service_pb2.GetResourceResponse]  # type: ignore[assignment]
+    """The facts that decisions on a resource rest on; what may not be read is not found."""
+    ListResources: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListResourcesRequest, _tenancy_service_pb2.ListResourcesResponse]  # type: ignore[assignment]
+    """Lists the resources of one type that the caller may read."""
+    DeleteResources: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeleteResourcesRequest, _tenancy_service_pb2.DeleteResourcesResponse]  # type: ignore[assignment]
+    """Forgets resources; what may not be changed counts as unknown."""
     CreateOrganisation: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.CreateOrganisationRequest, _tenancy_service_pb2.CreateOrganisationResponse]  # type: ignore[assignment]
     """Creates an organisation with its first brand and its first administrator."""
     GetOrganisation: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetOrganisationRequest, _tenancy_service_pb2.GetOrganisationResponse]  # type: ignore[assignment]
@@ -115,6 +143,18 @@ class TenancyServiceAsyncStub(TenancyServiceStub):
     """Removes a member."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListMembersRequest, _tenancy_service_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Lists the members of the caller's organisation."""
+    PutPolicySet: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutPolicySetRequest, _tenancy_service_pb2.PutPolicySetResponse]  # type: ignore[assignment]
+    """Writes a new version of the policies that the organisation adds to the defaults; all are checked first."""
+    GetPolicySet: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetPolicySetRequest, _tenancy_service_pb2.GetPolicySetResponse]  # type: ignore[assignment]
+    """One version of the organisation's policies with its text."""
+    ListPolicyVersions: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListPolicyVersionsRequest, _tenancy_service_pb2.ListPolicyVersionsResponse]  # type: ignore[assignment]
+    """Lists the versions of the organisation's policies, the newest first."""
+    ActivatePolicyVersion: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ActivatePolicyVersionRequest, _tenancy_service_pb2.ActivatePolicyVersionResponse]  # type: ignore[assignment]
+    """Puts a version in force, or tries it beside the one in force; an older one, too."""
+    DeletePolicyVersion: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeletePolicyVersionRequest, _tenancy_service_pb2.DeletePolicyVersionResponse]  # type: ignore[assignment]
+    """Deletes a version that is neither in force nor tried."""
+    ListPolicyDifferences: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListPolicyDifferencesRequest, _tenancy_service_pb2.ListPolicyDifferencesResponse]  # type: ignore[assignment]
+    """What a tried version would have answered otherwise, counted."""
 
 class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
     """What they may do, and with what: organisations, brands, members, permissions (Cedar), retrieval, conversations."""
@@ -153,6 +193,13 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenancy_service_pb2.PutDocumentResponse, _abc.Awaitable[_tenancy_service_pb2.PutDocumentResponse]]:
         """Stores a document of the organisation's knowledge."""
+
+    def DeleteDocument(
+        self,
+        request: _tenancy_service_pb2.DeleteDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.DeleteDocumentResponse, _abc.Awaitable[_tenancy_service_pb2.DeleteDocumentResponse]]:
+        """Deletes a document with all of its chunks."""
 
     def SearchKnowledge(
         self,
@@ -195,6 +242,27 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenancy_service_pb2.PutResourcesResponse, _abc.Awaitable[_tenancy_service_pb2.PutResourcesResponse]]:
         """Registers resources and their owners."""
+
+    def GetResource(
+        self,
+        request: _tenancy_service_pb2.GetResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.GetResourceResponse, _abc.Awaitable[_tenancy_service_pb2.GetResourceResponse]]:
+        """The facts that decisions on a resource rest on; what may not be read is not found."""
+
+    def ListResources(
+        self,
+        request: _tenancy_service_pb2.ListResourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.ListResourcesResponse, _abc.Awaitable[_tenancy_service_pb2.ListResourcesResponse]]:
+        """Lists the resources of one type that the caller may read."""
+
+    def DeleteResources(
+        self,
+        request: _tenancy_service_pb2.DeleteResourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.DeleteResourcesResponse, _abc.Awaitable[_tenancy_service_pb2.DeleteResourcesResponse]]:
+        """Forgets resources; what may not be changed counts as unknown."""
 
     def CreateOrganisation(
         self,
@@ -251,5 +319,47 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenancy_service_pb2.ListMembersResponse, _abc.Awaitable[_tenancy_service_pb2.ListMembersResponse]]:
         """Lists the members of the caller's organisation."""
+
+    def PutPolicySet(
+        self,
+        request: _tenancy_service_pb2.PutPolicySetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.PutPolicySetResponse, _abc.Awaitable[_tenancy_service_pb2.PutPolicySetResponse]]:
+        """Writes a new version of the policies that the organisation adds to the defaults; all are checked first."""
+
+    def GetPolicySet(
+        self,
+        request: _tenancy_service_pb2.GetPolicySetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.GetPolicySetResponse, _abc.Awaitable[_tenancy_service_pb2.GetPolicySetResponse]]:
+        """One version of the organisation's policies with its text."""
+
+    def ListPolicyVersions(
+        self,
+        request: _tenancy_service_pb2.ListPolicyVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.ListPolicyVersionsResponse, _abc.Awaitable[_tenancy_service_pb2.ListPolicyVersionsResponse]]:
+        """Lists the versions of the organisation's policies, the newest first."""
+
+    def ActivatePolicyVersion(
+        self,
+        request: _tenancy_service_pb2.ActivatePolicyVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.ActivatePolicyVersionResponse, _abc.Awaitable[_tenancy_service_pb2.ActivatePolicyVersionResponse]]:
+        """Puts a version in force, or tries it beside the one in force; an older one, too."""
+
+    def DeletePolicyVersion(
+        self,
+        request: _tenancy_service_pb2.DeletePolicyVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.DeletePolicyVersionResponse, _abc.Awaitable[_tenancy_service_pb2.DeletePolicyVersionResponse]]:
+        """Deletes a version that is neither in force nor tried."""
+
+    def ListPolicyDifferences(
+        self,
+        request: _tenancy_service_pb2.ListPolicyDifferencesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.ListPolicyDifferencesResponse, _abc.Awaitable[_tenancy_service_pb2.ListPolicyDifferencesResponse]]:
+        """What a tried version would have answered otherwise, counted."""
 
 def add_TenancyServiceServicer_to_server(servicer: TenancyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

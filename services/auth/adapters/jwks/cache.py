@@ -2,17 +2,20 @@
 
 A key that is cached is returned without waiting for anything. An unknown `kid` may cause one fetch per cool-down,
 counted on attempts: neither noise nor an issuer in trouble is asked more often. A set that cannot be renewed is used
-for a day; when even whether a key exists cannot be said, the answer is Unavailable, not a refusal.
+for a day, also across a restart; when even whether a key exists cannot be said, the answer is Unavailable, not a
+refusal.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from services.auth.adapters.jwks.parse import KeySetError, parse
+from services.auth.adapters.jwks.kept import KeptSet, KeptText
+from services.auth.adapters.jwks.parse import KeySetError, parse, parse_in_turns
 from services.auth.adapters.jwks.source import Source, SourceError
 from services.kit.clock import Clock
 from services.kit.errors import Unavailable
@@ -32,17 +35,26 @@ class CachePolicy:
 
 
 class JwksCache:
-    """`services.auth.ports.IssuerKeys` over a source."""
+    """`services.auth.ports.IssuerKeys` over a source; `kept` is where the last good set outlives the process."""
 
     def __init__(
-        self, issuer: str, source: Source, algorithms: frozenset[str], clock: Clock, policy: CachePolicy | None = None
+        self,
+        issuer: str,
+        source: Source,
+        algorithms: frozenset[str],
+        clock: Clock,
+        policy: CachePolicy | None = None,
+        kept: KeptSet | None = None,
     ) -> None:
         self._issuer = issuer
         self._source = source
         self._algorithms = algorithms
         self._clock = clock
         self._policy = policy or CachePolicy()
+        self._kept = kept
         self._keys: dict[str, Any] = {}
+        self._digest = b""
+        self._generation = 0
         self._loaded_at = 0.0
         self._attempted_at = float("-inf")
         self._failed = False
@@ -50,6 +62,10 @@ class JwksCache:
         self._absent: OrderedDict[str, float] = OrderedDict()
         self._refresh: asyncio.Task[None] | None = None
         self.attempts = 0
+
+    def generation(self) -> int | None:
+        """See the port."""
+        return self._generation if self._usable(self._clock.now()) else None
 
     async def find(self, kid: str) -> Any | None:
         """See the port."""
@@ -59,7 +75,7 @@ class JwksCache:
             return key
         if self._keys and self._absent.get(kid, 0.0) > now:
             return None
-        asked = self._refresh is None and now >= self._attempted_at + self._policy.cooldown
+        asked = self._refresh is None and self._rested(now)
         if asked or self._refresh is not None:
             # Shielded: whoever gives up waiting does not take the fetch away from the others.
             await asyncio.shield(self._start())
@@ -78,16 +94,30 @@ class JwksCache:
         await asyncio.shield(self._start())
         return self._usable(self._clock.now())
 
+    async def restore(self) -> bool:
+        """Takes over the set that the process before this one kept, with the age it has; True when it is usable."""
+        kept = await self._kept.load() if self._kept else None
+        if kept is None or not 0 <= self._clock.now() - kept.fetched_at < self._policy.stale:
+            return False
+        try:
+            self._take(kept.text, parse(kept.text, self._algorithms), kept.fetched_at)
+        except KeySetError:
+            return False
+        return True
+
     async def keep_fresh(self) -> None:
         """Runs for the life of the process: renews at 80 % of the fresh time, and when a file changed."""
         while True:
             now = self._clock.now()
-            due = now >= self._loaded_at + 0.8 * self._policy.fresh
-            rested = now >= self._attempted_at + self._policy.cooldown
+            due = not self._loaded_at <= now < self._loaded_at + 0.8 * self._policy.fresh
             version = await self._source.version()
-            if (due and rested) or version != self._version:
+            if (due and self._rested(now)) or version != self._version:
                 await asyncio.shield(self._start())
             await asyncio.sleep(self._policy.poll)
+
+    def _rested(self, now: float) -> bool:
+        """Also when the clock was set back to before the last attempt: waiting for it could take for ever."""
+        return not self._attempted_at <= now < self._attempted_at + self._policy.cooldown
 
     def _current(self, kid: str, now: float) -> Any | None:
         return self._keys.get(kid) if self._usable(now) else None
@@ -112,13 +142,32 @@ class JwksCache:
     async def _fetch(self) -> None:
         try:
             self._version = await self._source.version()
-            self._keys = parse(await self._source.read(), self._algorithms)
-            self._loaded_at = self._clock.now()
+            text = await self._source.read()
+            keys = await parse_in_turns(text, self._algorithms)
             self._failed = False
-            for kid in self._keys:
-                self._absent.pop(kid, None)
+            self._take(text, keys, self._clock.now())
+            await self._keep(KeptText(text, self._loaded_at))
         except (SourceError, KeySetError) as error:
             self._failed = True
             logger().warning("auth.jwks_not_loaded", issuer=self._issuer, rule=str(error).replace(" ", "_"))
         finally:
             self._refresh = None
+
+    def _take(self, text: bytes, keys: dict[str, Any], fetched_at: float) -> None:
+        """One step: nobody ever sees half of a set. Its generation rises when the set is another one than before."""
+        digest = hashlib.sha256(text).digest()
+        if digest != self._digest:
+            self._digest = digest
+            self._generation += 1
+        self._keys = keys
+        self._loaded_at = fetched_at
+        for kid in keys:
+            self._absent.pop(kid, None)
+
+    async def _keep(self, kept: KeptText) -> None:
+        if self._kept is None:
+            return
+        try:
+            await self._kept.save(kept)
+        except OSError:  # the set in memory is good; only a restart without the issuer would miss it
+            logger().warning("auth.jwks_not_kept", issuer=self._issuer)

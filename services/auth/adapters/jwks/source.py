@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import httpx
 
+from services.auth.adapters.jwks.addresses import PUBLIC, Reach, Resolver, resolve
 from services.auth.adapters.jwks.parse import MAX_BYTES
 
-WAIT_SECONDS = 2.0
-TOTAL_SECONDS = 4.0
+CONNECT_SECONDS = 1.0
+TOTAL_SECONDS = 2.0
+MOST_ADDRESSES = 4
 
 
 class SourceError(Exception):
@@ -31,26 +34,26 @@ class Source(Protocol):
 
 
 class UrlSource:
-    """HTTPS (plain HTTP for a loopback address that the settings allow), no redirect, bounded in time and size."""
+    """HTTPS (plain HTTP for a loopback address that the settings allow), no redirect, bounded in time and size.
 
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
-        self._url = url
+    The name is resolved here and the connection goes to an address that was checked: what a name server says a moment
+    later changes nothing. The certificate is still compared with the name.
+    """
+
+    def __init__(
+        self, url: str, client: httpx.AsyncClient, reach: Reach = PUBLIC, resolver: Resolver = resolve
+    ) -> None:
+        self._url = httpx.URL(url)
+        self._host = self._url.raw_host.decode("ascii")
         self._client = client
+        self._reach = reach
+        self._resolver = resolver
 
     async def read(self) -> bytes:
-        """One GET. The answer must not be compressed: a small one could unpack to anything."""
+        """One GET of one checked address; the next one only when nobody answers there."""
         try:
-            async with asyncio.timeout(TOTAL_SECONDS), self._client.stream("GET", self._url) as response:
-                if response.status_code != httpx.codes.OK:
-                    raise SourceError("status")
-                if response.headers.get("content-encoding", "identity") != "identity":
-                    raise SourceError("encoding")
-                body = bytearray()
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > MAX_BYTES:
-                        raise SourceError("size")
-                return bytes(body)
+            async with asyncio.timeout(TOTAL_SECONDS):
+                return await self._first_answer(await self._addresses())
         except TimeoutError:
             raise SourceError("time") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError):
@@ -59,6 +62,45 @@ class UrlSource:
     async def version(self) -> str:
         """An address tells nothing."""
         return ""
+
+    async def _addresses(self) -> Sequence[str]:
+        """All of them must be allowed: a name that also leads inside is not to be trusted at all."""
+        port = self._url.port or (443 if self._url.scheme == "https" else 80)
+        found = await self._resolver(self._host, port)
+        if not found or not all(self._reach.allows(address) for address in found):
+            raise SourceError("address")
+        return found[:MOST_ADDRESSES]
+
+    async def _first_answer(self, addresses: Sequence[str]) -> bytes:
+        for address in addresses[:-1]:
+            try:
+                return await self._get(address)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue
+        return await self._get(addresses[-1])
+
+    async def _get(self, address: str) -> bytes:
+        """The answer must not be compressed: a small one could unpack to anything."""
+        request = self._client.build_request(
+            "GET",
+            self._url.copy_with(host=address),
+            headers={"host": self._url.netloc.decode("ascii")},
+            extensions={"sni_hostname": self._host},
+        )
+        response = await self._client.send(request, stream=True, follow_redirects=False)
+        try:
+            if response.status_code != httpx.codes.OK:
+                raise SourceError("status")
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise SourceError("encoding")
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise SourceError("size")
+            return bytes(body)
+        finally:
+            await response.aclose()
 
 
 class FileSource:
@@ -88,10 +130,14 @@ class FileSource:
 
 
 def client() -> httpx.AsyncClient:
-    """One for all issuers; proxies and certificates of the environment are not taken over."""
+    """One for all issuers; proxies and certificates of the environment are not taken over.
+
+    No connection is kept: it was proven to be one name's, and another issuer may live at the same address.
+    """
     return httpx.AsyncClient(
         follow_redirects=False,
         trust_env=False,
-        timeout=httpx.Timeout(WAIT_SECONDS),
+        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_keepalive_connections=0),
         headers={"accept": "application/json", "accept-encoding": "identity"},
     )

@@ -14,35 +14,36 @@ end
 
 local status = 1
 if hold.s == 'held' and hold.x <= now then
-  expire(hold)
+  expire(hold, KEYS[1])
 end
 if hold.s == 'expired' then
   status = 3
 end
 
 local commit = ARGV[2] == 'commit'
-local target = {0, 0, 0}
+local target = {0, 0, 0, 0, 0, 0}
 if commit then
   local input, output = tonumber(ARGV[4]), tonumber(ARGV[5])
   local input_price, output_price = tonumber(ARGV[6]), tonumber(ARGV[7])
   if input_price < 0 then
     input_price, output_price = hold.pi, hold.po
   end
-  target = {tonumber(ARGV[3]), input + output, priced(input, output, input_price, output_price)}
+  local tokens, money = input + output, priced(input, output, input_price, output_price)
+  target = {tonumber(ARGV[3]), tokens, money, 0, tokens, money}
 end
 
-for _, e in ipairs(hold.e) do
-  local amount = target[e.unit]
+local e = hold.e
+for i = 1, #e, ENTRY do
+  local amount = target[e[i + UNIT]]
   -- The request happened: it is never given back by a commit, and by a release only when asked.
-  if e.unit == REQUESTS and (commit or ARGV[8] == '1') then
-    amount = max(amount, e.asked)
+  if e[i + UNIT] == REQUESTS and (commit or ARGV[8] == '1') then
+    amount = max(amount, e[i + ASKED])
   end
-  adjust(e, amount - e.amount, hold.at)
+  adjust(hold, i, amount - e[i + AMOUNT])
 end
 
-hold.s = commit and 'committed' or 'released'
-hold.m = target[MONEY]
-hold.e = nil
-redis.call('SET', KEYS[1], cmsgpack.pack(hold), 'PX', ARGV[9])
+land(hold, KEYS[1])
+local settled = {s = commit and 'committed' or 'released', w = hold.w, m = target[MONEY]}
+redis.call('SET', KEYS[1], cmsgpack.pack(settled), 'PX', ARGV[9])
 redis.call('ZREM', KEYS[2], KEYS[1])
-return {status, hold.m}
+return {status, settled.m}
