@@ -71,6 +71,7 @@ bench: setup ## Measure at small sizes and print a table
 	$(RUN) -m bench all
 
 prove: setup ## Measure every claim at full size and write docs/figures.md
+	$(RUN) -m tools.envoy_wire
 	$(RUN) -m tools.figures
 
 ##@ Keep

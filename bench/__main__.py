@@ -1,6 +1,7 @@
 """`python -m bench NAME [--json] [--small | --full]`: NAME is one of those that `--help` lists, or all.
 
-`guardrail-eval --data FILE` asks how often the guardrail is right.
+`guardrail-eval --data FILE` asks how often the guardrail is right, `redaction-eval --data FILE` what detection finds,
+`near-eval --data FILE` which bursts of nearly equal questions are noticed.
 
 With --json the last line is `{"bench": NAME, "cases": [...]}`. `all` runs small sizes unless --full is given, a single
 benchmark full ones unless --small is given.
@@ -16,7 +17,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bench import guardrail_eval
+from bench import guardrail_eval, near_eval, redaction_eval
 from bench.harness import NAMES, measure
 from bench.rows import Row
 from cli.terminal import err, out
@@ -28,8 +29,9 @@ HIDDEN = {*FIRST, "echo_p50_ms"}  # every row has it; it is in the JSON
 
 def main() -> int:
     """Measures, then prints a table or JSON."""
-    if sys.argv[1:2] == [guardrail_eval.NAME]:
-        return guardrail_eval.main(sys.argv[2:])
+    for evaluation in (guardrail_eval, near_eval, redaction_eval):
+        if sys.argv[1:2] == [evaluation.NAME]:
+            return int(evaluation.main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("name", choices=(*NAMES, "all"), help="which benchmark")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")

@@ -18,8 +18,9 @@ from typing import Any
 
 from cli.latency import percentile
 from cli.terminal import out
-from services.guardrail.bootstrap import load_rules
-from services.guardrail.policy.inspect import inspect
+from services.guardrail.bootstrap import load_model, load_rules
+from services.guardrail.policy.inspect import Looking, inspect
+from services.guardrail.policy.learned import Budget
 from services.guardrail.policy.model import Part, Source
 from services.guardrail.settings import GuardrailSettings
 
@@ -56,9 +57,10 @@ def main(arguments: Sequence[str]) -> int:
     """Reads the rows, asks the rules, prints the shares."""
     parser = argparse.ArgumentParser(prog=f"python -m bench {NAME}", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="rows, one JSON object per line")
+    parser.add_argument("--budget", choices=[*Budget], help="another budget of false positives than the shipped one")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     args = parser.parse_args(arguments)
-    found = measure(args.data)
+    found = measure(args.data, Budget(args.budget) if args.budget else None)
     if args.json:
         sys.stdout.write(json.dumps(found) + "\n")
     else:
@@ -67,14 +69,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def measure(path: Path) -> dict[str, Any]:
+def measure(path: Path, budget: Budget | None = None) -> dict[str, Any]:
     """The figures of one file."""
-    book = load_rules(GuardrailSettings.model_validate({}))
+    settings = GuardrailSettings.model_validate({})
+    book, learned = load_rules(settings), load_model(settings)
+    looking = Looking(learned, budget or book.choices.default.budget)
     overall, kinds, taken = Tally(), defaultdict[str, Tally](Tally), []
     for row in _rows(path):
         part = Part(_source(row), str(row["text"]))
         started = time.perf_counter()
-        refused = inspect(book, [part]).refused
+        refused = inspect(book, [part], looking).refused
         taken.append((time.perf_counter() - started) * 1000)
         attack = bool(int(row.get("label", 0)))
         overall.add(attack, refused)
@@ -89,6 +93,8 @@ def measure(path: Path) -> dict[str, Any]:
             "p99_ms": round(percentile(taken, 0.99), 4) if taken else None,
         },
         "policy_version": book.version,
+        "model_version": learned.version,
+        "false_positives": looking.budget.value,
     }
 
 

@@ -24,6 +24,7 @@ NAMES = (
     "complete",
     "redact",
     "decide",
+    "overspend",
     "authenticate",
     "jwks",
     "rotation",
@@ -32,6 +33,7 @@ NAMES = (
     "agreement",
     "search",
     "plan",
+    "inspect",
 )
 ROUNDS = 20
 AROUND = 300

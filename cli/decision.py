@@ -25,6 +25,7 @@ KEYS = (
     "canary",
     "context_token",
     "context",
+    "header_fields",
 )
 COMPLETE_KEYS = (
     "outcome",

@@ -13,14 +13,17 @@ from cli.commands import (
     admit,
     api_keys,
     audit,
+    brand,
     certs,
     chain,
     check_config,
     complete,
-    create_organisation,
     demo,
     healthcheck,
     keys,
+    limits,
+    member,
+    org,
     policy,
     prepare,
     replay,
@@ -44,6 +47,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     audit,
     api_keys,
     sessions,
+    limits,
     revocations,
     policy,
     chain,
@@ -51,7 +55,9 @@ COMMANDS: tuple[ModuleType, ...] = (
     prepare,
     keys,
     certs,
-    create_organisation,
+    org,
+    brand,
+    member,
     rls,
     check_config,
     healthcheck,
@@ -72,7 +78,7 @@ exit status:
   0    done; for `admit`, `complete`, `tool`: allowed
   1    for `admit`, `complete`, `tool`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key;
        for `rls check`: something is wrong; for `revocations`: a process is behind
-       for `policy`: a case failed, or a policy breaks a rule
+       for `policy`: a case failed, or a policy breaks a rule; for `member accept`: not accepted
   2    could not be done or decided (one line on stderr says why)
   3-5  for `audit verify`: altered, a gap, truncated
   130  interrupted

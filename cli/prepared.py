@@ -45,7 +45,7 @@ HOLDERS = {
     CANARY: "guardrail",
     CONTENT_KEK: "tenancy",
 }
-WITH_DATABASE = ("auth", "tenancy", "guardrail", "audit")
+WITH_DATABASE = ("auth", "tenancy", "ratelimit", "guardrail", "audit")
 # Service and ops port of each on one machine.
 PORTS = {name: 7443 + 10 * number for number, name in enumerate(NAMES)}
 

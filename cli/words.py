@@ -32,6 +32,7 @@ _REASONS = {
     "TOOL_CALL_REFUSED": "the tool call was refused",
     "OUTPUT_WITHHELD": "the output was withheld",
     "CONTEXT_NOT_ACCEPTED": "the context token was not accepted",
+    "PENALISED": "suspended for a while after repeated abuse",
     "STEP_UP_REQUIRED": "a stronger or more recent sign-in is needed",
 }
 

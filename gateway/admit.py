@@ -195,6 +195,7 @@ class Admit:
             reservation=work.decided.reservation,
             input_tokens=work.cost.input_tokens,
             model=work.cost.model,
+            output_tokens=work.decided.reserved_output_tokens,
         )
         request.ttl.FromMilliseconds(round(self._settings.hold_seconds * 1000))
         work.admission = await self._services.open_admission(work.token, request)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hauberk.common.v1 import decision_pb2 as decision
@@ -63,6 +64,14 @@ def note(made: Decision) -> None:
     outcome = decision.Outcome.Name(made.outcome).removeprefix("OUTCOME_")
     decided(outcome, decision.Reason.Name(made.reason).removeprefix("REASON_"), degraded=made.degraded)
     put(trace.get_current_span(), {Attr.DECIDED_BY: made.decided_by})
+
+
+def header_fields(limits: Mapping[str, str], made: Decision) -> dict[str, str]:
+    """Fields for an HTTP response: what the rate limiter said, and when to come back, whichever stage refused."""
+    fields = {name: value for name, value in limits.items() if name != "Retry-After"}
+    if not made.allowed and made.retry_after > 0:
+        fields["Retry-After"] = str(math.ceil(made.retry_after))
+    return fields
 
 
 def trace_id() -> str:

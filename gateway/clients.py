@@ -93,6 +93,20 @@ class Services:
         )
         return answer
 
+    async def extend(self, token: str, request: ratelimit.ExtendRequest, at_most: float) -> ratelimit.ExtendResponse:
+        """More for a live reservation."""
+        answer: ratelimit.ExtendResponse = await self._ask(
+            "ratelimit", "Extend", self._ratelimit.Extend, request, token, at_most
+        )
+        return answer
+
+    async def signal(self, token: str, request: ratelimit.SignalRequest, at_most: float) -> ratelimit.SignalResponse:
+        """Reports abuse by the token's owner."""
+        answer: ratelimit.SignalResponse = await self._ask(
+            "ratelimit", "Signal", self._ratelimit.Signal, request, token, at_most
+        )
+        return answer
+
     async def redact(self, token: str, conversation: str, texts: list[str]) -> redaction.RedactResponse:
         """The texts with placeholders."""
         request = redaction.RedactRequest(conversation=conversation, texts=texts)

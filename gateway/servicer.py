@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from hauberk.auth.v1 import auth_service_pb2 as auth
+from hauberk.common.v1 import decision_pb2 as decision
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.gateway.v1 import gateway_service_pb2_grpc as grpc_pb
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 
 from gateway.admit import Admit, Work
-from gateway.answers import Decision, decision_of, note, trace_id, verdicts
+from gateway.answers import Decision, decision_of, header_fields, note, trace_id, verdicts
 from gateway.clients import Services
 from gateway.complete import Answer, Complete
 from gateway.estimate import counted_output
 from gateway.finaliser import Finaliser
+from gateway.pipeline import Ran
 from gateway.replies import Listener, Replies
 from gateway.settings import GatewaySettings
 from gateway.settling import Settling
+from gateway.signals import Signals
 from gateway.stream import CompleteStream
 from gateway.toolcall import AuthorizeToolCall, ToolCall
 from services.kit.caller import current_call, current_workload
@@ -29,14 +32,22 @@ from services.kit.deadline import remaining
 class GatewayServicer(grpc_pb.GatewayServiceServicer):
     """The composed decisions."""
 
-    def __init__(self, services: Services, settings: GatewaySettings, finaliser: Finaliser, replies: Replies) -> None:
+    def __init__(
+        self,
+        services: Services,
+        settings: GatewaySettings,
+        finaliser: Finaliser,
+        replies: Replies,
+        signals: Signals | None = None,
+    ) -> None:
+        self._signals = signals or Signals(services, frozenset())  # without one nothing is reported
         self._settings = settings
         self._replies = replies
         self._finaliser = finaliser
         self._settling = Settling(services, settings.settle_budget)
         self._admit = Admit(services, settings)
         self._complete = Complete(services)
-        self._stream = CompleteStream(services, self._settling, finaliser, replies)
+        self._stream = CompleteStream(services, self._settling, finaliser, replies, self._signals)
         self._tool_call = AuthorizeToolCall(services)
 
     async def Admit(self, request: pb.AdmitRequest, context: Any) -> pb.AdmitResponse:
@@ -50,6 +61,7 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
             note(made)
             await self._finaliser.record(work.subject(), made)
             admitted = made.allowed
+            self._report(work, made, ran)
         except BaseException:
             if not current_call().recorded:
                 self._finaliser.abandoned(work.subject())
@@ -66,6 +78,7 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
             degraded=made.degraded,
             txn=work.txn,
             trace_id=trace_id(),
+            header_fields=header_fields(work.decided.header_fields, made),
         )
         if made.allowed:
             _add_admitted(answer, work)
@@ -88,6 +101,7 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
             ran = await pipeline.run(work, remaining(self._settings.complete_budget))
             made = decision_of(pipeline.stages, ran)
             note(made)
+            self._signals.decided(work.continued.txn_token, work.continued.txn, made.reason)
             await self._finaliser.record(work.subject(), made)
         except BaseException:
             if not current_call().recorded:
@@ -130,6 +144,7 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
         ran = await pipeline.run(call, remaining(self._settings.complete_budget))
         made = decision_of(pipeline.stages, ran)
         note(made)
+        self._signals.decided(call.continued.txn_token, call.continued.txn, made.reason)
         await self._finaliser.record(call.subject(), made)
         answer = pb.AuthorizeToolCallResponse(
             outcome=made.outcome,
@@ -146,6 +161,17 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
             answer.repair = call.checked.repair
             answer.safe_reply.CopyFrom(self._reply(made, call.continued.principal, request.locale))
         return answer
+
+    def _report(self, work: Work, made: Decision, ran: Sequence[Ran]) -> None:
+        """What an enforced decision says of its caller, and what was asked when it was admitted."""
+        self._signals.decided(work.token, work.txn, made.reason)
+        if not made.allowed:
+            return
+        if any(one.result.reason == decision.REASON_PERSONAL_DATA_REPLACED for one in ran):
+            self._signals.decided(work.token, work.txn, decision.REASON_PERSONAL_DATA_REPLACED)
+        who = (work.principal.organisation, work.principal.brand, work.principal.subject)
+        asked = [message.text for message in work.request.messages if message.role == decision.ROLE_USER]
+        self._signals.asked(work.token, work.txn, who, asked[-1] if asked else "")
 
     def _reply(self, made: Decision, principal: auth.Principal, locale: str) -> pb.SafeReply:
         return self._replies.reply(

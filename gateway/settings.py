@@ -20,4 +20,8 @@ class GatewaySettings(ServiceSettings):
     hold_seconds: float = Field(300.0, ge=1, le=3600, description="life of a reservation and its admission")
     default_output_tokens: int = Field(1024, ge=1, le=1_000_000, description="output tokens assumed without estimate")
     settle_budget: float = Field(1.0, gt=0, le=10, description="time of its own that settling a reservation has")
+    signals: frozenset[str] = Field(
+        frozenset({"injection", "leak", "tool_refused", "model_extraction"}),
+        description="what is reported to the rate limiter as abuse; personal_data can be added",
+    )
     complete_budget: float = Field(5.0, gt=0, le=60, description="time for a whole Complete when the caller gives none")

@@ -18,6 +18,7 @@ from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 from hauberk.redaction.v1 import redaction_service_pb2 as redaction
 
+from gateway.allowance import Allowance
 from gateway.answers import Decision, decision_of, note, trace_id, verdicts
 from gateway.blocks import Blocks
 from gateway.clients import Services
@@ -27,6 +28,7 @@ from gateway.finaliser import Finaliser, Subject
 from gateway.pipeline import ALLOW, Ran, Result, failure
 from gateway.replies import Listener, Replies
 from gateway.settling import Settling
+from gateway.signals import Signals
 from gateway.stages import COMPLETE_STAGES
 from services.kit.caller import current_call
 from services.kit.errors import InvalidArgument, KitError
@@ -53,6 +55,7 @@ class _State:
     counted: ratelimit.Cost = field(default_factory=ratelimit.Cost)
     ran: dict[str, Ran] = field(default_factory=dict)
     blocks: Blocks = field(default_factory=Blocks)
+    allowance: Allowance = field(default_factory=Allowance)
     broken: InvalidArgument | None = None
 
     def decided(self, stage: str, result: Result, seconds: float) -> bool:
@@ -73,7 +76,7 @@ class _State:
 
     def made(self) -> Decision:
         """What it came to."""
-        return decision_of(COMPLETE_STAGES, self.stages())
+        return self.allowance.stopped or decision_of(COMPLETE_STAGES, self.stages())
 
     def subject(self) -> Subject:
         """What the audit event is about."""
@@ -83,8 +86,16 @@ class _State:
 class CompleteStream:
     """The streamed way back."""
 
-    def __init__(self, services: Services, settling: Settling, finaliser: Finaliser, replies: Replies) -> None:
+    def __init__(
+        self,
+        services: Services,
+        settling: Settling,
+        finaliser: Finaliser,
+        replies: Replies,
+        signals: Signals | None = None,
+    ) -> None:
         self._services = services
+        self._signals = signals or Signals(services, frozenset())
         self._settling = settling
         self._finaliser = finaliser
         self._replies = replies
@@ -107,6 +118,7 @@ class CompleteStream:
                 if piece is not None:
                     yield pb.CompleteStreamResponse(chunk=piece)
             await pump
+            self._signals.decided(state.continued.txn_token, state.continued.txn, state.made().reason)
             await self._finaliser.record(state.subject(), state.made())
         except BaseException:
             abandoned = not current_call().recorded
@@ -169,6 +181,9 @@ class CompleteStream:
                     input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, model=usage.model
                 )
             state.counted.output_tokens += counted_output(request.chunk)
+            # Before any more of it is shown: what was reserved is used up, so there must be more, or it stops here.
+            if not await state.allowance.covers(self._services, state.continued, state.counted.output_tokens):
+                return
             for block in state.blocks.add(request.chunk):
                 looked = await self._inspect(state, block)
                 if looked is None:
@@ -202,6 +217,7 @@ class CompleteStream:
         except (KitError, TimeoutError) as error:
             result, continued = failure(_ADMISSION, error), state.continued
         if result.allowed:
+            state.allowance.begin(continued)
             state.continued, state.fresh_until = continued, time.monotonic() + TOKEN_USE
         return state.decided("admission", result, time.perf_counter() - started)
 
@@ -232,6 +248,8 @@ def _result(state: _State, settled: ratelimit.CommitResponse | None, replies: Re
         txn=state.continued.txn,
         trace_id=trace_id(),
     )
+    if state.allowance.verdict is not None:
+        result.verdicts.append(state.allowance.verdict)
     if settled is not None:
         result.settlement, result.micro_usd = settled.settlement, settled.micro_usd
     if not made.allowed:

@@ -43,6 +43,7 @@ OUTSIDE = {
     "services.auth.adapters.jwks.source": "issuer",
     "services.auth.adapters.siteverify": "challenge provider",
     "services.tenancy.adapters.resource_owner": "resource owner",
+    "services.redaction.ner.process": "processes for names",
 }
 
 # (who, needs): what happens without it.
@@ -57,13 +58,20 @@ CONSEQUENCES: Mapping[tuple[str, str], str] = {
     ("auth", "redis"): "UNAVAILABLE: without revocation epochs nobody is let in, and no admission is opened or found",
     ("auth", "tenancy"): "UNAVAILABLE, except for a membership that was confirmed at most 5 s ago",
     ("auth", "context-token"): "a context token as credential: UNAVAILABLE; every other kind is served",
+    ("auth", "ratelimit"): "refused credentials are not counted against their address; who is let in does not change",
     ("auth", "issuer"): "its last good keys serve for a day; after that, and for a new key: UNAVAILABLE",
     ("auth", "challenge provider"): "a solved challenge is not believed: denied, or stepped up by the brand's choice",
     ("tenancy", "postgres"): "UNAVAILABLE, except for facts that were read at most 2 s ago; policies stay in force",
     ("tenancy", "auth"): "a member is removed, but it is UNAVAILABLE until what they hold is revoked: ask again",
     ("tenancy", "resource owner"): "the resources of that type are unknown, so every action on them is refused",
-    ("ratelimit", "redis"): "each limit as the table above says; commit, release, extend and inspect: UNAVAILABLE",
-    ("redaction", "redis"): "UNAVAILABLE where a value must be kept or restored; a text without findings passes",
+    ("ratelimit", "redis"): "each limit as the table above says, at once after 5 failures;"
+    " commit, release, extend and inspect: UNAVAILABLE",
+    ("ratelimit", "postgres"): "nothing is granted (UNAVAILABLE); grants that were read stay, each to its own end;"
+    " charges wait in Redis (50 000 of an organisation, then nothing more is reserved); budgets that Redis has lost are"
+    " refused",
+    ("redaction", "redis"): "UNAVAILABLE for `Redact` and `Restore`; `Detect` goes on",
+    ("redaction", "processes for names"): "late or dead: UNAVAILABLE, or patterns alone and marked degraded, as"
+    " `names.when_late` says (closed by default); replaced",
     ("guardrail", "postgres"): "tools are not known, so tool calls are UNAVAILABLE; texts are still inspected",
     ("guardrail", "redaction"): "an answer cannot be searched for leaked data: UNAVAILABLE",
     ("guardrail", "tenancy"): "no tool is shown or allowed: UNAVAILABLE",

@@ -20,9 +20,11 @@ from services.auth.adapters.jwks.kept import KeptSet, usable
 from services.auth.adapters.jwks.source import FileSource, Source, UrlSource, client
 from services.auth.adapters.keys import KeyPepper, KeySigner
 from services.auth.adapters.policy_file import load_policy
+from services.auth.adapters.rate_limiter import PeerRateLimiter
 from services.auth.adapters.session_store import PostgresSessionStore
 from services.auth.adapters.watchers import RedisWatchers
 from services.auth.edge_bootstrap import edge_flows
+from services.auth.flows.abuse_reports import AbuseReports
 from services.auth.flows.admissions import Admissions
 from services.auth.flows.authenticate import Authenticator, Kind, Verifier
 from services.auth.flows.context_tokens import ContextTokenVerifier
@@ -87,11 +89,12 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
         Sessions(session_store, keyed.store, by_session, book, memberships, making),
         following,
         edge_flows(settings, wiring, redis, database, policy.challenge, policy.edge),
+        reports := AbuseReports(PeerRateLimiter(lambda: wiring.channel("ratelimit"))),
     )
     mount = Mount(
         AuthServicer(flows), rpc.add_AuthServiceServicer_to_server, pb.DESCRIPTOR.services_by_name["AuthService"]
     )
-    beside = [*keyed.work, activity.keep_writing, *(keys.keep_fresh for _, keys in issuers)]
+    beside = [*keyed.work, activity.keep_writing, reports.run, *(keys.keep_fresh for _, keys in issuers)]
     beside += _listening(following.feed, guard)
     caches = [keyed.memory.clear, by_jwt.clear, by_session.clear, memberships.clear]
     return App("auth", [mount], beside, caches=caches, guard=guard)

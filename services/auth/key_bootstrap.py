@@ -56,7 +56,7 @@ def key_flows(settings: AuthSettings, wiring: Wiring, shared: Shared) -> KeyFlow
     """Raises KeyMissingError."""
     clock, database, book, minter = wiring.clock, shared.database, shared.book, shared.minter
     shape = Shape(settings.api_key_prefix, settings.key_environment, frozenset(settings.imported_keys))
-    reach = Reach((), settings.webhook_loopback)
+    reach = Reach((), settings.webhook_reach == "loopback")
     store, uses, trail = PostgresKeyStore(database), PostgresKeyUses(database), KeyTrail(wiring.trail, clock)
     seal = Seal(wiring.keys)
     kept = PostgresKeySettings(database, seal)

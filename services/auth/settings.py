@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -105,7 +105,9 @@ class AuthSettings(ServiceSettings):
     imported_keys: tuple[Identifier, ...] = Field(
         (), description="organisations whose keys of foreign make are accepted"
     )
-    webhook_loopback: bool = Field(False, description="let webhooks go to this machine over http, for development")
+    webhook_reach: Literal["public", "loopback"] = Field(
+        "public", description="where webhooks may go; loopback (also over http) is for development"
+    )
     auth_policy: Path = Field(DEFAULT_POLICY, description="what auth decides by, YAML")
     token_seconds: int = Field(60, ge=5, le=60, description="life of a transaction token")
     memory_seconds: float = Field(5.0, ge=0, le=10, description="how old an accepted key or membership may be")
@@ -132,8 +134,8 @@ class AuthSettings(ServiceSettings):
                 raise ValueError("two issuers have the same name or iss")
         if self.environment is Environment.PRODUCTION and any(issuer.allow_loopback for issuer in self.issuers):
             raise ValueError("allow_loopback is for development only")
-        if self.environment is Environment.PRODUCTION and self.webhook_loopback:
-            raise ValueError("webhook_loopback is for development only")
+        if self.environment is Environment.PRODUCTION and self.webhook_reach != "public":
+            raise ValueError("webhook_reach loopback is for development only")
         return self
 
     @property

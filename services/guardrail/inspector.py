@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from services.guardrail.policy import answers, canary
-from services.guardrail.policy.inspect import inspect
-from services.guardrail.policy.model import Edit, Finding, Part
+from services.guardrail.policy.choices import Mode
+from services.guardrail.policy.inspect import Looking, inspect
+from services.guardrail.policy.inspect import redacted as without
+from services.guardrail.policy.learned import Learned
+from services.guardrail.policy.model import Edit, Finding, Part, Source, Verdict
 from services.guardrail.policy.rules import RuleBook
-from services.guardrail.ports import Detector, Leak, Worker
+from services.guardrail.ports import Classifier, Detector, Leak, Worker
 from services.kit.caller import Caller
+from services.kit.clock import Clock, SystemClock
 from services.kit.keys import VersionedSecret
 
 
@@ -24,6 +28,10 @@ class Inspected:
     canary: str
     findings: tuple[Finding, ...] = ()
     too_large: bool = False
+    mode: Mode = Mode.BLOCK
+    tainted: tuple[int, ...] = ()
+    redacted: tuple[str, ...] = ()  # every part, without what was found; only in mode redact
+    passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +55,75 @@ class Inspector:
         detector: Detector,
         keys: Callable[[], Sequence[VersionedSecret]],
         most: int,
+        learned: Learned | None = None,
+        classifier: Classifier | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.book = book
         self._worker = worker
         self._detector = detector
         self._keys = keys
         self._most = most
+        self._learned = learned
+        self._classifier = classifier
+        self._clock = clock or SystemClock()
 
-    async def inspect_input(self, caller: Caller, conversation: str, parts: Sequence[Part]) -> Inspected:
+    @property
+    def version(self) -> str:
+        """Of the rules, the model and its thresholds."""
+        return f"{self.book.version}/{self._learned.model.version}" if self._learned else self.book.version
+
+    async def inspect_input(
+        self,
+        caller: Caller,
+        conversation: str,
+        parts: Sequence[Part],
+        *,
+        explain: bool = False,
+        takes_redacted: bool = False,
+        token: str = "",
+    ) -> Inspected:
         """May these parts reach the model, and with which canary?"""
         mark = self._canaries(caller, conversation)[0] if conversation else ""
+        choice = self.book.choices.of(caller.organisation, caller.brand)
+        tainted = tuple(number for number, part in enumerate(parts) if part.source.untrusted)
         characters = sum(len(part.text) for part in parts)
         if characters > self._most:
-            return Inspected(refused=True, observed=False, canary="", too_large=True)
-        verdict = await self._worker.run(characters, partial(inspect, self.book, parts))
-        observed = verdict.refused and self.book.observes(caller.organisation, caller.brand)
+            return Inspected(True, False, "", too_large=True, mode=choice.mode, tainted=tainted)
+        allowed = self.book.choices.allowed(caller.organisation, caller.brand, self._clock.now())
+        looking = Looking(self._learned, choice.budget, allowed, explain)
+        verdict = await self._worker.run(characters, partial(inspect, self.book, parts, looking))
+        if self._classifier is not None and not verdict.refused:
+            verdict = await self._asked(self._classifier, token, parts, verdict)
+        passes = not verdict.refused or choice.mode in (Mode.OBSERVE, Mode.FLAG)
+        redacted: tuple[str, ...] = ()
+        if verdict.refused and choice.mode is Mode.REDACT and takes_redacted:
+            redacted = tuple(without(part, verdict.findings, number) for number, part in enumerate(parts))
+            again = [Part(part.source, text) for part, text in zip(parts, redacted, strict=True)]
+            # What is left must pass by itself: taking pieces out may put others together.
+            left = await self._worker.run(characters, partial(inspect, self.book, again, looking))
+            passes, redacted = not left.refused, () if left.refused else redacted
         return Inspected(
             refused=verdict.refused,
-            observed=observed,
-            canary=mark if observed or not verdict.refused else "",
+            observed=verdict.refused and choice.mode is Mode.OBSERVE,
+            canary=mark if passes else "",
             findings=verdict.findings,
+            mode=choice.mode,
+            tainted=tainted,
+            redacted=redacted,
+            passes=passes,
+        )
+
+    async def _asked(self, classifier: Classifier, token: str, parts: Sequence[Part], verdict: Verdict) -> Verdict:
+        """What an external classifier adds; it can only refuse more."""
+        numbers = [
+            number for number, part in enumerate(parts) if part.source is not Source.SYSTEM and part.text.strip()
+        ]
+        judged = await classifier.judge(token, [parts[number] for number in numbers])
+        bad = tuple(number for number, refused in zip(numbers, judged, strict=True) if refused)
+        found = tuple(Finding("model.external", "plain", number, 0, len(parts[number].text), 1.0) for number in bad)
+        return Verdict(
+            verdict.refused or bool(bad), verdict.findings + found, verdict.refused_parts + bad, verdict.tainted
         )
 
     async def inspect_output(

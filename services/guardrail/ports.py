@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Protocol, TypeVar
 
 from services.guardrail.policy.definition import Definition
+from services.guardrail.policy.model import Part
 from services.kit.caller import Caller
 
 Result = TypeVar("Result")
@@ -45,6 +46,14 @@ class Detector(Protocol):
 
     async def find(self, token: str, text: str, entities: Sequence[str]) -> list[Leak]:
         """All findings of these entities; `token` is the caller's own."""
+        ...
+
+
+class Classifier(Protocol):
+    """A second opinion from outside, off by default. Raises `Unavailable` when there is none in time."""
+
+    async def judge(self, token: str, parts: Sequence[Part]) -> list[bool]:
+        """For each part whether it is an attack; what leaves the house is redacted first."""
         ...
 
 

@@ -10,6 +10,7 @@ from hauberk.guardrail.v1 import guardrail_service_pb2 as pb
 from hauberk.guardrail.v1 import guardrail_service_pb2_grpc as stubs
 
 from services.guardrail.inspector import Inspector
+from services.guardrail.policy.choices import Mode
 from services.guardrail.policy.definition import Definition, compiled
 from services.guardrail.policy.model import Edit, Finding, Part, Source
 from services.guardrail.ports import Answer
@@ -25,6 +26,12 @@ _SOURCES = {
     common.SOURCE_TOOL_OUTPUT: Source.TOOL_OUTPUT,
     common.SOURCE_MEMORY: Source.MEMORY,
     common.SOURCE_TOOL_DESCRIPTION: Source.TOOL_DESCRIPTION,
+}
+_MODES = {
+    Mode.BLOCK: pb.GUARD_MODE_BLOCK,
+    Mode.REDACT: pb.GUARD_MODE_REDACT,
+    Mode.FLAG: pb.GUARD_MODE_FLAG,
+    Mode.OBSERVE: pb.GUARD_MODE_OBSERVE,
 }
 _REASONS = {
     Answer.NOT_PERMITTED: common.REASON_NOT_PERMITTED,
@@ -45,16 +52,25 @@ class GuardrailServicer(stubs.GuardrailServiceServicer):
     async def InspectInput(self, request: pb.InspectInputRequest, context: Any) -> pb.InspectInputResponse:
         """Looks at what goes to the model."""
         parts = [Part(_SOURCES.get(part.source, Source.UNKNOWN), part.text) for part in request.parts]
-        seen = await self._inspector.inspect_input(current_caller(), request.conversation, parts)
-        denied = seen.refused and not seen.observed
+        seen = await self._inspector.inspect_input(
+            current_caller(),
+            request.conversation,
+            parts,
+            explain=EXPLAIN in current_caller().scopes,
+            takes_redacted=request.takes_redacted,
+            token=current_call().token,
+        )
         reason = common.REASON_INJECTION if seen.refused else common.REASON_NONE
         return pb.InspectInputResponse(
-            outcome=common.OUTCOME_DENY if denied else common.OUTCOME_ALLOW,
+            outcome=common.OUTCOME_ALLOW if seen.passes else common.OUTCOME_DENY,
             reason=common.REASON_TOO_LARGE if seen.too_large else reason,
             findings=_findings(seen.findings),
             canary=seen.canary,
-            policy_version=self._inspector.book.version,
+            policy_version=self._inspector.version[:64],
             observed=seen.observed,
+            mode=_MODES[seen.mode],
+            tainted_parts=seen.tainted,
+            redacted=seen.redacted,
         )
 
     async def InspectOutput(self, request: pb.InspectOutputRequest, context: Any) -> pb.InspectOutputResponse:
@@ -122,7 +138,15 @@ def _findings(found: Iterable[Finding]) -> list[pb.GuardFinding]:
     if EXPLAIN not in current_caller().scopes:
         return []
     return [
-        pb.GuardFinding(rule=each.rule, view=each.view, part=each.part, start=each.start, end=each.end)
+        pb.GuardFinding(
+            rule=each.rule,
+            view=each.view,
+            part=each.part,
+            start=each.start,
+            end=each.end,
+            weight=each.weight,
+            grams=[gram[:256] for gram in each.grams],
+        )
         for each in list(found)[:_MOST_FINDINGS]
     ]
 

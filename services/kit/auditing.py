@@ -39,7 +39,14 @@ CRITICAL = frozenset(
         "tenancy/UpdateOrganisation",
         "tenancy/PutBrand",
         "tenancy/PutMember",
+        "tenancy/UpdateBrand",
+        "tenancy/DeleteBrand",
+        "tenancy/UpdateMember",
         "tenancy/RemoveMember",
+        "tenancy/UpdateSettings",
+        "tenancy/CreateInvitation",
+        "tenancy/DeleteInvitation",
+        "tenancy/AcceptInvitation",
         "tenancy/PutResources",
         "tenancy/DeleteResources",
         "tenancy/PutPolicySet",
@@ -147,14 +154,19 @@ def event_of(call: Call, answer: Any, service: str, at: float, suffix: str, **mo
     workload = call.workload.name if call.workload else ""
     target = _text(call.request, "organisation")
     session = _text(call.request, "session_id") or _text(answer, "session_id")
-    facts = {"workload": workload, "target": target, "session": session, **more.pop("facts", {})}
+    facts = {"workload": workload, "target": target, "session": session}
+    if is_critical(service, call):
+        facts |= _named(call.request, answer)
+    facts |= more.pop("facts", {})
     return Event(
         # A token serves several calls: what tells them apart is drawn by lot.
         event_id=f"{prefix}/{service}/{rpc}/{secrets.token_hex(6)}",
         code=f"{service.replace('-', '_')}.{_WORDS.sub('_', rpc).lower()}{suffix}",
         at=at,
         kind=EventClass.CRITICAL if is_critical(service, call) else EventClass.DECISION,
-        organisation=caller.organisation if caller else _text(principal, "organisation"),
+        organisation=caller.organisation
+        if caller
+        else _text(principal, "organisation") or _text(answer, "organisation"),
         actor=(caller.subject if caller else _text(principal, "subject")) or workload,
         brand=caller.brand if caller else _text(principal, "brand"),
         txn=txn,
@@ -164,6 +176,21 @@ def event_of(call: Call, answer: Any, service: str, at: float, suffix: str, **mo
         facts={name: value for name, value in facts.items() if value},
         **more,
     )
+
+
+def _named(request: Any, answer: Any) -> dict[str, str]:
+    """What a change is about, by its id; and which fields it names, as far as the contract knows them."""
+    ids = (
+        _text(getattr(answer, "invitation", None), "invitation"),
+        _text(request, "invitation"),
+        _text(request, "user") or _text(getattr(request, "member", None), "user"),
+        _text(request, "brand") or _text(getattr(request, "brand", None), "brand"),
+    )
+    named = {"about": next(filter(None, ids), "")}
+    if hasattr(request, "update_mask"):
+        known = request.DESCRIPTOR.fields_by_name
+        named["fields"] = ".".join(sorted({path for path in request.update_mask.paths if path in known}))
+    return named
 
 
 def _rpc(call: Call) -> str:

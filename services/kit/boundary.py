@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, NoReturn
 
+import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
@@ -46,7 +47,7 @@ async def _abort(call: Call, error: KitError) -> NoReturn:
 
 
 def status_of(error: KitError) -> status_pb2.Status:
-    """The google.rpc.Status of an error, with ErrorInfo, BadRequest and RetryInfo where they apply."""
+    """The google.rpc.Status of an error, with ErrorInfo, BadRequest, QuotaFailure and RetryInfo where they apply."""
     status = status_pb2.Status(code=getattr(code_pb2, error.code.name), message=error.message)
     _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
     if error.violations:
@@ -54,6 +55,10 @@ def status_of(error: KitError) -> status_pb2.Status:
         for violation in error.violations:
             bad.field_violations.add(field=violation.field, description=violation.rule)
         _attach(status, bad)
+    if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        quota = error_details_pb2.QuotaFailure()
+        quota.violations.add(subject=DOMAIN, description=error.message)
+        _attach(status, quota)
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(max(1, round(error.retry_after * 1000)))

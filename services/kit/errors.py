@@ -98,6 +98,13 @@ class FailedPrecondition(KitError):
         super().__init__(grpc.StatusCode.FAILED_PRECONDITION, reason, message)
 
 
+class Aborted(KitError):
+    """Somebody else changed it meanwhile: read it again, then decide again."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(grpc.StatusCode.ABORTED, reason, message)
+
+
 class Unavailable(KitError):
     """A dependency did not answer; the name of the dependency is public, its error text is not."""
 

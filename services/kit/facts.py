@@ -8,7 +8,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,127}")
 _NAME = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 # A card, a phone or a national id: digits and separators alone. Credentials of ours begin with their prefix.
 _NUMBER = re.compile(r"(?:[.:/+-]*\d){9,}[.:/+-]*")
-_SECRETS = ("hk_", "eyJ")
+_SECRETS = ("hk_", "hbk_", "hbi_", "eyJ")
 
 
 def is_identifier(value: str) -> bool:

@@ -24,9 +24,11 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.connection import HiredisRespSerializer
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from services.kit.errors import Unavailable
+from services.kit.redis_cluster import cluster_client, connect_with, is_cluster
 from services.kit.telemetry import span
 
 DEFAULT_TIMEOUT_SECONDS = 0.25
@@ -56,25 +58,33 @@ class _Meter:
 
 
 def _metered(base: type[AbstractConnection], meter: _Meter) -> type[AbstractConnection]:
+    packer: Any = HiredisRespSerializer()
+
     class Metered(base):  # type: ignore[valid-type,misc]
         async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
             meter.sent += 1
             await super().send_packed_command(command, check_health)
 
+        def pack_command(self, *args: Any) -> list[bytes]:
+            # The driver does this in Python here, which takes longer than the server's answer to a long command.
+            packed: list[bytes] = packer.pack(*args)
+            return packed
+
     return Metered
 
 
 def _transport(url: str) -> type[AbstractConnection]:
-    if url.startswith("rediss://"):
+    if url.startswith(("rediss://", "rediss+cluster://")):
         return SSLConnection
     return UnixDomainSocketConnection if url.startswith("unix://") else Connection
 
 
 class RedisStore:
-    """One pool to one server (or one shard), shared by a whole process.
+    """One pool to one server, or to a cluster, shared by a whole process.
 
-    `url` is `redis://`, `rediss://` (TLS) or `unix://`. `timeout_seconds` bounds each wait: for a free connection,
-    for connecting, for an answer.
+    `url` is `redis://`, `rediss://` (TLS) or `unix://`; `redis+cluster://` or `rediss+cluster://`, with one or more
+    `host:port`, for a cluster. `timeout_seconds` bounds each wait: for a free connection, for connecting, for an
+    answer; a script on a cluster, redirections included, gets four times as long.
     """
 
     def __init__(
@@ -84,21 +94,30 @@ class RedisStore:
         max_connections: int = DEFAULT_CONNECTIONS,
     ) -> None:
         self._meter = _Meter()
-        options = cast(dict[str, Any], parse_url(url))
-        options["connection_class"] = _metered(_transport(url), self._meter)
-        self._pool = BlockingConnectionPool(
-            max_connections=max_connections,
-            timeout=timeout_seconds,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_error=[],
-            protocol=2,
-            driver_info=None,
-            **options,
-        )
-        self.client: Redis = Redis(connection_pool=self._pool)
-        # The driver leaves this method untyped.
+        self._slots = asyncio.Semaphore(max_connections)
+        self._longest = timeout_seconds * 4
+        self.cluster = is_cluster(url)
+        self._pool: BlockingConnectionPool | None = None
+        metered = _metered(_transport(url), self._meter)
+        if self.cluster:
+            shards = cluster_client(url, timeout_seconds, max_connections)
+            connect_with(shards, cast(type[Connection], metered))
+            self.client: Redis = cast(Redis, shards)  # the commands that this house uses are the same
+        else:
+            options = cast(dict[str, Any], parse_url(url))
+            options["connection_class"] = metered
+            self._pool = BlockingConnectionPool(
+                max_connections=max_connections,
+                timeout=timeout_seconds,
+                socket_timeout=timeout_seconds,
+                socket_connect_timeout=timeout_seconds,
+                retry=Retry(NoBackoff(), 0),
+                retry_on_error=[],
+                protocol=2,
+                driver_info=None,
+                **options,
+            )
+            self.client = Redis(connection_pool=self._pool)
         self._execute: Callable[..., Awaitable[Any]] = self.client.execute_command
 
     @property
@@ -111,18 +130,34 @@ class RedisStore:
         """Turns every failure of the driver inside the block into `Unavailable("redis")`, without its text."""
         try:
             yield
-        except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError):
+        except (RedisError, RedisClusterException, OSError, TimeoutError, asyncio.IncompleteReadError):
             # `from None`: the driver's text names hosts and keys, and must not travel with the exception.
             raise Unavailable("redis") from None
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         """Runs a script in one round trip (two the first time a server sees it)."""
         with span(f"redis {script.name}"), self.guard():
-            try:
-                return await self._execute("EVALSHA", script.sha, len(keys), *keys, *args)
-            except NoScriptError:
-                # Not run at all, so sending it again is safe; EVAL also teaches it to the server.
-                return await self._execute("EVAL", script.source, len(keys), *keys, *args)
+            if not self.cluster:
+                return await self._evaluate(script, keys, args)
+            # A cluster's client refuses where that of one server waits for a free connection.
+            async with asyncio.timeout(self._longest), self._slots:
+                return await self._evaluate(script, keys, args)
+
+    async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        try:
+            return await self._execute("EVALSHA", script.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            # Not run at all, so sending it again is safe; EVAL also teaches it to the server.
+            return await self._execute("EVAL", script.source, len(keys), *keys, *args)
+
+    async def runs(self) -> str:
+        """Which run of which server answers: another text when one was started anew, or another took over."""
+        with self.guard():
+            if not self.cluster:
+                return str((await cast(Any, self.client.info("server")))["run_id"])
+            found = await self._execute("INFO", "server", target_nodes="primaries")
+        shards = found.items() if "run_id" not in found else [("", found)]
+        return ",".join(sorted(f"{name}={about['run_id']}" for name, about in shards))
 
     async def ping(self) -> bool:
         """True when the server answers in time; never raises."""
@@ -136,4 +171,5 @@ class RedisStore:
         """Closes every connection; a store that is already gone is no error."""
         with suppress(Unavailable), self.guard():
             await self.client.aclose()
-            await self._pool.aclose()
+            if self._pool is not None:
+                await self._pool.aclose()

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from services.kit.errors import PermissionDenied, Unavailable
-from services.ratelimit.policy.descriptors import Asked, Draw, EnvoyDomain, draws_of
-from services.ratelimit.policy.edge_verdict import EdgeDecision, EdgeStanding, judge, refuse_unmatched
+from services.ratelimit.policy.descriptors import Asked, EnvoyDomain, draws_of
+from services.ratelimit.policy.edge_verdict import EdgeDecision, judge, refuse_unmatched
+from services.ratelimit.ports import DescriptorStore
 
 KIND = "envoy"
-
-
-class DescriptorStore(Protocol):
-    """Counters of descriptors."""
-
-    async def take(self, domain: str, draws: Sequence[Draw]) -> tuple[tuple[EdgeStanding, ...], ...]:
-        """Takes all draws or none, in one round trip, and says where each stands with each limit. Raises
-        `Unavailable("redis")` when the store does not answer; what it did by then is not known."""
-        ...
 
 
 class Edge:

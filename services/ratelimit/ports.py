@@ -8,6 +8,8 @@ from enum import IntEnum
 from typing import Protocol
 
 from services.ratelimit.policy import Costs, Group, Limit, Mode, Override, Penalties, Penalty, Price, Standing, Unit
+from services.ratelimit.policy.descriptors import Draw
+from services.ratelimit.policy.edge_verdict import EdgeStanding
 
 
 class Status(IntEnum):
@@ -40,7 +42,7 @@ FREE = Price(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One decision over all limits of one partition. `zone` is that of the brand; without `penalties` none is looked at."""
+    """One decision over all limits of one partition, in the brand's zone; without `penalties` none is looked at."""
 
     partition: str
     groups: tuple[BoundGroup, ...]
@@ -52,6 +54,8 @@ class Ask:
     hold_us: int = 0
     zone: str = "UTC"
     penalties: Penalties | None = None
+    # The amounts as the caller gave them: our own estimate may differ when the same request comes again.
+    asked: tuple[int, ...] = ()
 
     def need(self, limit: Limit) -> int:
         """How much room a limit must have. A reservation that states no amount still needs some, as an exhausted
@@ -105,6 +109,10 @@ class Reservation:
     workload: str
 
 
+class UnseededError(Exception):
+    """The store has lost the budgets of this partition, or has never had them: nothing was read or changed."""
+
+
 class LimitStore(Protocol):
     """Counters and holds. Every method is one round trip and all-or-nothing, and raises `Unavailable("redis")` when
     the store does not answer in time: then nothing is known, and a reservation that was made expires by itself."""
@@ -135,6 +143,15 @@ class Overrides(Protocol):
 
     def of(self, organisation: str, now: float) -> tuple[Override, ...]:
         """What stands at `now` (unix seconds), at most one for a limit; the same object while nothing changes."""
+        ...
+
+
+class DescriptorStore(Protocol):
+    """Counters of descriptors."""
+
+    async def take(self, domain: str, draws: Sequence[Draw]) -> tuple[tuple[EdgeStanding, ...], ...]:
+        """Takes all draws or none, in one round trip, and says where each stands with each limit. Raises
+        `Unavailable("redis")` when the store does not answer; what it did by then is not known."""
         ...
 
 

@@ -10,10 +10,12 @@ from hauberk.common.v1 import decision_pb2 as common
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as pb
 from hauberk.ratelimit.v1 import ratelimit_service_pb2_grpc as pb_grpc
 
-from services.kit.caller import Caller, current_caller, current_workload
+from services.kit.caller import current_caller, current_workload
 from services.ratelimit.limiter import Limiter, Request
-from services.ratelimit.policy import Decision, Identity, Mode, Outcome, Reason, Standing, Unit
-from services.ratelimit.ports import Reservation, Settled, Use
+from services.ratelimit.penalty_servicer import Beside, PenaltyPart, granted, identity_of
+from services.ratelimit.policy import Decision, Mode, Outcome, Reason, Standing, Unit
+from services.ratelimit.policy.headers import header_fields
+from services.ratelimit.ports import Addition, Reservation, Settled, Use
 
 _OUTCOMES = {
     Outcome.ALLOW: common.OUTCOME_ALLOW,
@@ -28,11 +30,13 @@ _REASONS = {
     Reason.NEVER_FITS: common.REASON_NEVER_FITS,
     Reason.ADDRESS_OVER_LIMIT: common.REASON_ADDRESS_OVER_LIMIT,
     Reason.UNKNOWN_MODEL: common.REASON_UNKNOWN_MODEL,
+    Reason.PENALISED: common.REASON_PENALISED,
 }
 _UNITS = {
     Unit.REQUESTS: pb.UNIT_REQUESTS,
     Unit.TOKENS: pb.UNIT_TOKENS,
     Unit.MICRO_USD: pb.UNIT_MICRO_USD,
+    Unit.CONCURRENCY: pb.UNIT_CONCURRENCY,
 }
 _SETTLEMENTS = {
     Settled.UNKNOWN: pb.SETTLEMENT_NOT_FOUND,
@@ -42,11 +46,12 @@ _SETTLEMENTS = {
 }
 
 
-class RateLimitServicer(pb_grpc.RateLimitServiceServicer):
-    """Serves decisions and settlements. Signal, Grant and Reset are not served by this version."""
+class RateLimitServicer(PenaltyPart, pb_grpc.RateLimitServiceServicer):
+    """Serves decisions and settlements, penalties, grants and resets."""
 
-    def __init__(self, limiter: Limiter) -> None:
+    def __init__(self, limiter: Limiter, beside: Beside) -> None:
         self._limiter = limiter
+        self._beside = beside
 
     async def DecideAddress(self, request: pb.DecideAddressRequest, _context: Any) -> pb.DecideAddressResponse:
         """Counts one request of a client address."""
@@ -57,12 +62,17 @@ class RateLimitServicer(pb_grpc.RateLimitServiceServicer):
             retry_after=_wait(decision.retry_after_us),
             degraded=decision.degraded,
             policy_version=self._limiter.version,
+            penalty=self._standing_penalty(decision),
         )
 
     async def Decide(self, request: pb.DecideRequest, _context: Any) -> pb.DecideResponse:
         """All limits and budgets of the proven caller at once."""
-        cost = request.cost
+        cost, caller = request.cost, current_caller()
         mode = Mode(request.mode)
+        most = max(cost.output_tokens, cost.max_output_tokens)
+        output = cost.output_tokens
+        if mode is Mode.RESERVE:
+            output = self._beside.learned.estimate(caller.organisation, cost.model, output)
         wanted = Request(
             mode=mode,
             id=request.request_id,
@@ -71,8 +81,11 @@ class RateLimitServicer(pb_grpc.RateLimitServiceServicer):
             output_tokens=cost.output_tokens,
             model=cost.model,
             hold_us=_micros(request.hold_ttl),
+            tool=request.tool,
+            max_output_tokens=most,
+            usual_output_tokens=output,
         )
-        decision = await self._limiter.decide(_identity(current_caller()), current_workload().name, wanted)
+        decision = await self._limiter.decide(identity_of(caller), current_workload().name, wanted)
         reserved = mode is Mode.RESERVE and decision.outcome is Outcome.ALLOW and decision.expires_us > 0
         return pb.DecideResponse(
             outcome=_OUTCOMES[decision.outcome],
@@ -84,12 +97,18 @@ class RateLimitServicer(pb_grpc.RateLimitServiceServicer):
             degraded=decision.degraded,
             policy_version=self._limiter.version,
             micro_usd=decision.micro_usd,
+            penalty=self._standing_penalty(decision),
+            header_fields=header_fields(decision),
+            reserved_output_tokens=output if reserved else 0,
         )
 
     async def Commit(self, request: pb.CommitRequest, _context: Any) -> pb.CommitResponse:
         """Settles a reservation at what was used."""
         reservation = _reservation(request.reservation)
-        settled, micro_usd = await self._limiter.commit(reservation, _use(request.used), request.used.model)
+        used = request.used
+        settled, micro_usd = await self._limiter.commit(reservation, _use(used), used.model)
+        if settled is Settled.APPLIED:
+            self._beside.learned.note(reservation.organisation, used.model, used.output_tokens)
         return pb.CommitResponse(settlement=_SETTLEMENTS[settled], micro_usd=micro_usd)
 
     async def Release(self, request: pb.ReleaseRequest, _context: Any) -> pb.ReleaseResponse:
@@ -100,28 +119,29 @@ class RateLimitServicer(pb_grpc.RateLimitServiceServicer):
 
     async def Extend(self, request: pb.ExtendRequest, _context: Any) -> pb.ExtendResponse:
         """Adds to a live reservation and renews its life."""
-        identity = _identity(current_caller())
+        identity = identity_of(current_caller())
         reservation = _reservation(request.reservation)
-        more = _use(request.more)
-        hold_us = _micros(request.hold_ttl)
-        decision = await self._limiter.extend(identity, reservation, more, request.more.model, hold_us)
+        more = Addition(_use(request.more), _micros(request.hold_ttl), request.request_id)
+        decision = await self._limiter.extend(identity, reservation, more, request.more.model)
         return pb.ExtendResponse(
             outcome=_OUTCOMES[decision.outcome],
             reason=_REASONS[decision.reason],
             limits=_statuses(decision),
             reservation_expires_at=_instant(decision.expires_us),
+            retry_after=_wait(decision.retry_after_us),
+            policy_version=self._limiter.version,
         )
 
     async def Inspect(self, _request: pb.InspectRequest, _context: Any) -> pb.InspectResponse:
         """Every limit of the caller with what is left."""
-        decision = await self._limiter.inspect(_identity(current_caller()))
-        return pb.InspectResponse(limits=_statuses(decision), policy_version=self._limiter.version)
-
-
-def _identity(caller: Caller) -> Identity:
-    return Identity(
-        caller.organisation, caller.plan, caller.credential_id, caller.subject, caller.brand, caller.limits
-    )
+        identity = identity_of(current_caller())
+        decision = await self._limiter.inspect(identity)
+        return pb.InspectResponse(
+            limits=_statuses(decision),
+            policy_version=self._limiter.version,
+            penalties=self._shown(await self._beside.abuse.held(identity)),
+            grants=[granted(override) for override in self._limiter.granted(identity)],
+        )
 
 
 def _reservation(reservation: str) -> Reservation:
@@ -149,6 +169,7 @@ def _status(standing: Standing, now_us: int) -> pb.LimitStatus:
         retry_after=_wait(standing.wait_us) if waits else None,
         observed=standing.limit.observe,
         degraded=standing.degraded,
+        clamped=standing.clamped,
     )
 
 

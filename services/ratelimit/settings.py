@@ -15,3 +15,10 @@ class RateLimitSettings(ServiceSettings):
     """What this service knows beyond every other: where its policy is. `redis_url` is required."""
 
     ratelimit_policy: Path = Field(DEFAULT_POLICY, description="limits, budgets and prices, YAML")
+    envoy_deadline: float = Field(0.02, gt=0, le=5, description="seconds within which Envoy is answered, or refused")
+    ledger_entries: int = Field(
+        50_000,
+        ge=0,
+        le=1_000_000,
+        description="most charges of one organisation that wait for PostgreSQL; 0: no ledger",
+    )

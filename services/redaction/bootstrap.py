@@ -16,8 +16,12 @@ from services.redaction.adapters.presidio import PresidioDetector
 from services.redaction.adapters.redis_store import RedisMappingStore
 from services.redaction.adapters.sealing import Sealer
 from services.redaction.engine import Redactor
+from services.redaction.ner import kinds, spacy_model, worker
+from services.redaction.ner.pool import NamePool, NamesUnavailable
+from services.redaction.ner.process import Worker
 from services.redaction.policy.model import RulesError
 from services.redaction.policy.rules import RuleBook, parse_rules
+from services.redaction.ports import Namer
 from services.redaction.servicer import RedactionServicer
 from services.redaction.settings import RedactionSettings
 
@@ -28,7 +32,11 @@ async def build(settings: RedactionSettings, wiring: Wiring) -> App:
         raise SettingsError("redis_url: the address of Redis is required")
     store = RedisStore(settings.redis_url.get_secret_value(), settings.store_timeout)
     wiring.stack.push_async_callback(store.close)
-    redactor, pool = make_redactor(settings, store, wiring.keys, wiring.clock)
+    namer = make_namer(settings)
+    if namer is not None:
+        wiring.stack.callback(namer.close)
+        await start_namer(settings, namer)
+    redactor, pool = make_redactor(settings, store, wiring.keys, wiring.clock, namer)
     wiring.stack.callback(pool.close)
     descriptor = pb.DESCRIPTOR.services_by_name["RedactionService"]
     mount = Mount(RedactionServicer(redactor), pb_grpc.add_RedactionServiceServicer_to_server, descriptor)
@@ -36,19 +44,10 @@ async def build(settings: RedactionSettings, wiring: Wiring) -> App:
 
 
 def make_redactor(
-    settings: RedactionSettings, store: RedisStore, keys: KeyPort, clock: Clock
+    settings: RedactionSettings, store: RedisStore, keys: KeyPort, clock: Clock, namer: Namer | None = None
 ) -> tuple[Redactor, ScanPool]:
     """The redactor and the pool that it searches in."""
-    presidio = PresidioDetector(settings.redaction_recognizer_timeout)
-    book = load_rules(settings, presidio.findable)
-    presidio.warm(book.base.entities.union(*(addition.entities for addition in book.additions)))
-    pool = ScanPool(
-        book.knows,
-        [presidio],
-        offload_characters=settings.redaction_offload_characters,
-        workers=settings.redaction_workers,
-        waiting=settings.redaction_waiting,
-    )
+    book, pool = make_scanner(settings, namer)
     mapping = RedisMappingStore(
         store,
         Sealer(keys),
@@ -65,6 +64,46 @@ def make_redactor(
         most_characters=settings.redaction_most_characters,
     )
     return redactor, pool
+
+
+def make_namer(settings: RedactionSettings) -> NamePool | None:
+    """The processes that look for names, not started; None when the settings want none."""
+    model = settings.redaction_names_model
+    if model == "none":
+        return None
+    if model != worker.OWN and not spacy_model.installed(model):
+        raise SettingsError(f"redaction_names_model: the spaCy package {model} is not installed")
+    return NamePool(
+        lambda: Worker(model),
+        kinds.OWN if model == worker.OWN else kinds.SPACY,
+        workers=settings.redaction_names_workers,
+        waiting=settings.redaction_names_waiting,
+        seconds=settings.redaction_names_timeout,
+    )
+
+
+async def start_namer(settings: RedactionSettings, namer: NamePool) -> None:
+    """Loads the model in every process; one that does not load is an error of the settings."""
+    try:
+        await namer.start()
+    except NamesUnavailable:
+        raise SettingsError(f"redaction_names_model: {settings.redaction_names_model} cannot be loaded") from None
+
+
+def make_scanner(settings: RedactionSettings, namer: Namer | None = None) -> tuple[RuleBook, ScanPool]:
+    """The rules, and the pool that searches by them; the caller closes the pool."""
+    presidio = PresidioDetector(settings.redaction_recognizer_timeout)
+    book = load_rules(settings, presidio.findable | (namer.findable if namer is not None else frozenset()))
+    presidio.warm(book.base.entities.union(*(addition.entities for addition in book.additions)))
+    pool = ScanPool(
+        book.knows,
+        [presidio],
+        offload_characters=settings.redaction_offload_characters,
+        workers=settings.redaction_workers,
+        waiting=settings.redaction_waiting,
+        namer=namer,
+    )
+    return book, pool
 
 
 def load_rules(settings: RedactionSettings, extra: frozenset[str]) -> RuleBook:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.kit.caller import Caller
 from services.kit.clock import Clock
-from services.kit.errors import Exhausted, FailedPrecondition, InvalidArgument, PermissionDenied
+from services.kit.errors import Exhausted, FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
 from services.redaction.policy.access import may_restore
 from services.redaction.policy.documents import NotAPointer, NotJson, fill_document, pointer, slots_of, strings_of
 from services.redaction.policy.filling import Filler, Part
-from services.redaction.policy.model import LITERAL, Rules, Scan
-from services.redaction.policy.placeholders import Filled, Slot, render, slots_in
+from services.redaction.policy.model import LITERAL, MODEL_ENTITIES, Rules, Scan
+from services.redaction.policy.placeholders import Filled, Slot, slots_in
 from services.redaction.policy.rules import RuleBook
 from services.redaction.ports import Kept, MappingFull, MappingStore, MappingTampered, Scanner, Scope, Value
+from services.redaction.work import RedactedText, Work
 
 # Characters of a text that are restored before other calls have their turn.
 _AT_ONCE = 16_384
@@ -27,15 +28,7 @@ class Detected:
 
     scans: list[Scan]
     not_searched: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RedactedText:
-    """One redacted text, its findings, and the placeholder of each."""
-
-    text: str
-    scan: Scan
-    slots: list[Slot]
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +53,42 @@ class Redactor:
         self._seconds = seconds
         self._most = most_characters
 
-    async def detect(self, caller: Caller, texts: Sequence[str], also: Sequence[str]) -> Detected:
-        """Finds personal data; look-alikes of placeholders are none."""
+    async def detect(
+        self, caller: Caller, texts: Sequence[str], also: Sequence[str], *, names: bool = True
+    ) -> Detected:
+        """Finds personal data; look-alikes of placeholders are none. Without `names` a model looks only for `also`."""
         rules = self._rules(caller, texts, also)
-        scans = await self._scanner.scan(texts, rules)
-        bare = [Scan(tuple(f for f in scan.findings if f.entity != LITERAL)) for scan in scans]
-        return Detected(bare, self.book.not_searched(rules))
+        skipped = frozenset[str]() if names else (rules.entities & MODEL_ENTITIES).difference(also)
+        scans = await self._scanner.scan(texts, replace(rules, entities=rules.entities - skipped) if skipped else rules)
+        bare = [replace(scan, findings=tuple(f for f in scan.findings if f.entity != LITERAL)) for scan in scans]
+        missing = tuple(sorted(skipped.union(self.book.not_searched(rules))))
+        return Detected(bare, missing, any(scan.degraded for scan in scans))
 
     async def redact(
-        self, caller: Caller, workload: str, conversation: str, texts: Sequence[str], also: Sequence[str]
+        self,
+        caller: Caller,
+        workload: str,
+        conversation: str,
+        texts: Sequence[str],
+        also: Sequence[str],
+        *,
+        json: bool = False,
     ) -> Redacted:
-        """Replaces personal data, and keeps the values for the conversation."""
+        """Replaces personal data, and keeps the values for the conversation. JSON documents stay JSON documents."""
         rules = self._rules(caller, texts, also)
-        scans = await self._scanner.scan(texts, rules)
-        pairs = list(zip(texts, scans, strict=True))
-        places = [[Value(f.entity, text[f.start : f.end]) for f in scan.findings] for text, scan in pairs]
-        distinct = list(dict.fromkeys(value for found in places for value in found))
-        slots: dict[Value, Slot] = {}
-        if distinct:
-            slots = await self._remember(_scope(caller, conversation), workload, distinct)
-        redacted = []
-        for (text, scan), found in zip(pairs, places, strict=True):
-            own = [slots[value] for value in found]
-            redacted.append(RedactedText(render(text, scan.findings, own), scan, own))
+        scope = _scope(caller, conversation)
+        work = Work(texts, json=json)
+        scans = await self._scanner.scan(work.searched, rules)
+        if len(scans) != len(work.searched):  # what was not searched is not shown
+            raise Unavailable("detector")
+        work.found(scans)
+        work.sweep(await self._known(scope), rules)
+        distinct = work.values()
+        slots = await self._remember(scope, workload, distinct) if distinct else {}
+        if rules.tagged:
+            slots = {value: replace(slot, tag=self._store.tag(scope, slot)) for value, slot in slots.items()}
         expires_at = self._clock.now() + self._seconds if distinct else 0.0
-        return Redacted(redacted, self.book.not_searched(rules), expires_at)
+        return Redacted(work.redacted(slots), self.book.not_searched(rules), expires_at)
 
     async def restore(self, caller: Caller, workload: str, conversation: str, texts: Sequence[str]) -> list[Filled]:
         """Puts values back: only of this user and conversation, only for who may have them.
@@ -147,7 +151,10 @@ class Redactor:
     async def _values(
         self, caller: Caller, workload: str, conversation: str, wanted: Sequence[Slot]
     ) -> dict[Slot, str]:
-        kept = await self._recall(_scope(caller, conversation), wanted) if wanted else {}
+        scope, tagged = _scope(caller, conversation), self.book.rules_for(caller.organisation, caller.brand).tagged
+        # A placeholder with a wrong tag, or without one where tags are the rule, was never issued.
+        issued = [slot for slot in wanted if (self._store.is_tagged(scope, slot) if slot.tag else not tagged)]
+        kept = await self._recall(scope, issued) if issued else {}
         if not all(may_restore(workload, value.redacted_by) for value in kept.values()):
             raise PermissionDenied("only the workload that redacted may restore", reason="NOT_THE_REDACTOR")
         return {slot: value.text for slot, value in kept.items()}
@@ -159,6 +166,12 @@ class Redactor:
             if not self.book.knows(entity) or entity == LITERAL:
                 raise InvalidArgument.of(f"also[{place}]", "an entity type that this service knows")
         return self.book.rules_for(caller.organisation, caller.brand, frozenset(also))
+
+    async def _known(self, scope: Scope) -> Sequence[tuple[str, str]]:
+        try:
+            return await self._store.known(scope)
+        except MappingTampered:
+            raise FailedPrecondition("MAPPING_INVALID", "the mapping of this conversation cannot be trusted") from None
 
     async def _remember(self, scope: Scope, workload: str, values: Sequence[Value]) -> dict[Value, Slot]:
         try:

@@ -59,6 +59,18 @@ class MappingStore(Protocol):
         """What is kept of these slots; missing ones are expired, foreign or never issued. Raises MappingTampered."""
         ...
 
+    async def known(self, scope: Scope) -> Sequence[tuple[str, str]]:
+        """Entity and text of every value that the conversation holds. Raises MappingTampered."""
+        ...
+
+    def tag(self, scope: Scope, slot: Slot) -> str:
+        """Eight letters that nobody can make without the key: not for another place, not in another conversation."""
+        ...
+
+    def is_tagged(self, scope: Scope, slot: Slot) -> bool:
+        """True when the slot bears the tag of its place."""
+        ...
+
     async def forget(self, scope: Scope) -> bool:
         """Deletes every value of the conversation; True when there was one. Numbers stay used."""
         ...
@@ -74,6 +86,31 @@ class Detector(Protocol):
 
     def find(self, text: str, wanted: frozenset[str]) -> Sequence[Finding]:
         """All findings of the wanted entities, unsure ones included, in code points."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Names and places of each text, in code points of the text as given; `degraded` when the search was cut short
+    and the organisation's policy allows to go on without it."""
+
+    spans: Sequence[Sequence[Finding]]
+    degraded: bool = False
+
+
+class Namer(Protocol):
+    """Finds names and places by a model.
+
+    Raises DetectionFailed when it is late or broken and the policy says `closed`; never a partial answer else.
+    """
+
+    @property
+    def findable(self) -> frozenset[str]:
+        """Entities it can find."""
+        ...
+
+    async def names(self, texts: Sequence[str], wanted: frozenset[str], rules: Rules) -> Named:
+        """The findings of the wanted entities, one list a text."""
         ...
 
 

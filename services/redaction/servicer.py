@@ -21,6 +21,7 @@ _UNITS = {
     pb.OFFSET_UNIT_UTF8_BYTE: OffsetUnit.UTF8_BYTE,
     pb.OFFSET_UNIT_UTF16: OffsetUnit.UTF16,
 }
+_GUARDRAIL = "guardrail"
 # Values may be far longer than their placeholders; a piece stays well below what a message may hold.
 _MOST_OF_A_PIECE = 262_144
 
@@ -33,7 +34,9 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
 
     async def Detect(self, request: pb.DetectRequest, context: Any) -> pb.DetectResponse:
         """Finds personal data; keeps nothing."""
-        detected = await self._redactor.detect(current_caller(), list(request.texts), request.also)
+        # The guardrail asks about answers and takes only the kinds that it names, so nobody waits for names there.
+        names = current_workload().name != _GUARDRAIL
+        detected = await self._redactor.detect(current_caller(), list(request.texts), request.also, names=names)
         unit = _UNITS[request.offset_unit]
         return pb.DetectResponse(
             detections=[
@@ -41,13 +44,19 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
                 for text, scan in zip(request.texts, detected.scans, strict=True)
             ],
             entities_not_searched=detected.not_searched,
+            degraded=detected.degraded,
             policy_version=self._redactor.book.version,
         )
 
     async def Redact(self, request: pb.RedactRequest, context: Any) -> pb.RedactResponse:
         """Replaces personal data by placeholders."""
         redacted = await self._redactor.redact(
-            current_caller(), current_workload().name, request.conversation, list(request.texts), request.also
+            current_caller(),
+            current_workload().name,
+            request.conversation,
+            list(request.texts),
+            request.also,
+            json=request.format == pb.REDACT_FORMAT_JSON,
         )
         unit = _UNITS[request.offset_unit]
         response = pb.RedactResponse(
@@ -58,6 +67,7 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
             entities_not_searched=redacted.not_searched,
             lookalikes=sum(done.scan.lookalikes for done in redacted.texts),
             policy_version=self._redactor.book.version,
+            degraded=any(done.scan.degraded for done in redacted.texts),
         )
         if redacted.expires_at:
             response.mapping_expires_at.FromMilliseconds(int(redacted.expires_at * 1000))

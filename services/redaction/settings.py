@@ -23,3 +23,7 @@ class RedactionSettings(ServiceSettings):
     redaction_workers: int = Field(2, ge=1, le=64, description="threads for long calls")
     redaction_waiting: int = Field(32, ge=0, description="long calls that may wait for a thread; more are refused")
     redaction_recognizer_timeout: float = Field(2.0, gt=0, le=30, description="longest search; longer is refused")
+    redaction_names_model: str = Field("own", description="names and places: own, a package of spaCy, or none")
+    redaction_names_workers: int = Field(2, ge=1, le=32, description="processes that look for names")
+    redaction_names_waiting: int = Field(64, ge=0, description="calls that may wait for one; more are late at once")
+    redaction_names_timeout: float = Field(1.0, gt=0, le=30, description="late after this, by begun 50 000 characters")

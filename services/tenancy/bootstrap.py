@@ -11,11 +11,13 @@ from hauberk.tenancy.v1.tenancy_service_pb2_grpc import add_TenancyServiceServic
 from services.kit.postgres import Database
 from services.kit.server import App, Mount, Wiring
 from services.kit.settings import SettingsError
+from services.tenancy.adapters.brands import PostgresBrands
 from services.tenancy.adapters.cached import CachedFacts
 from services.tenancy.adapters.content_keys import ContentKeys
 from services.tenancy.adapters.conversation_keys import ConversationKeyMaker
 from services.tenancy.adapters.conversation_store import PostgresConversations
 from services.tenancy.adapters.embedder import HashingEmbedder
+from services.tenancy.adapters.invitation_store import PostgresInvitations
 from services.tenancy.adapters.knowledge_store import PostgresKnowledge
 from services.tenancy.adapters.leavers import AuthLeavers
 from services.tenancy.adapters.lifecycle import PostgresLifecycle
@@ -23,10 +25,14 @@ from services.tenancy.adapters.policy_store import PostgresPolicies
 from services.tenancy.adapters.postgres import PostgresStore
 from services.tenancy.adapters.resource_owner import BackendOwner
 from services.tenancy.adapters.resource_store import PostgresResources
+from services.tenancy.adapters.settings_store import PostgresSettings
 from services.tenancy.conversations import Conversations
 from services.tenancy.directory import Directory
+from services.tenancy.invitations import Invitations
 from services.tenancy.judging import Judge
 from services.tenancy.knowledge import Knowledge
+from services.tenancy.own_settings import OwnSettings
+from services.tenancy.permits import Permits
 from services.tenancy.policy import Engine, PolicyInvalidError
 from services.tenancy.policy.resources import DOCUMENT
 from services.tenancy.policy_admin import PolicyAdmin
@@ -58,6 +64,7 @@ async def build(settings: TenancySettings, wiring: Wiring) -> App:
     wiring.stack.push_async_callback(trials.close)
     judge = Judge(store, remembered, sets, wiring.clock)
     kept = PostgresResources(database)
+    permits, own = Permits(store, sets, wiring.clock), PostgresSettings(database)
     core = Core(
         sets,
         PolicyAdmin(store, remembered, policies, sets, trials, wiring.clock),
@@ -67,7 +74,11 @@ async def build(settings: TenancySettings, wiring: Wiring) -> App:
         remembered,
         store,
         PostgresLifecycle(database),
-        Directory(store, remembered, sets, zones, wiring.clock, AuthLeavers(lambda: wiring.channel("auth"))),
+        Directory(
+            permits, PostgresBrands(database), store, remembered, zones, AuthLeavers(lambda: wiring.channel("auth"))
+        ),
+        OwnSettings(permits, own, zones),
+        Invitations(permits, PostgresInvitations(database), own, remembered),
         frozenset(settings.tenancy_plans),
         judge,
         Resources(judge, kept, owners_of(settings, wiring, engine), engine.language.described),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from hauberk.common.v1 import decision_pb2 as common
 from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 
-from services.tenancy.policy import Brand, Cause, Decision, Member, Organisation, Resolved, Status
+from services.tenancy.directory_messages import time_of
+from services.tenancy.policy import Cause, Decision, Resolved
 from services.tenancy.ports import Difference, PolicyVersion, Use
 
 REASONS = {
@@ -16,16 +16,11 @@ REASONS = {
     Cause.POLICY_ERROR: common.REASON_POLICY_ERROR,
     Cause.STEP_UP_REQUIRED: common.REASON_STEP_UP_REQUIRED,
 }
-_STATUSES = {
-    Status.ACTIVE: pb.ORGANISATION_STATUS_ACTIVE,
-    Status.SUSPENDED: pb.ORGANISATION_STATUS_SUSPENDED,
-}
 _USES = {
     Use.KEPT: pb.POLICY_USE_UNSPECIFIED,
     Use.ENFORCED: pb.POLICY_USE_ENFORCE,
     Use.TRIED: pb.POLICY_USE_TRY,
 }
-STATUS_OF = {code: status for status, code in _STATUSES.items()}
 _MAX_POLICIES = 64
 
 
@@ -50,42 +45,8 @@ def resolved(found: Resolved) -> pb.ResolvePrincipalResponse:
     if found.decision.allowed:
         message.brand, message.plan, message.zone = found.brand, found.plan, found.zone
         message.roles.extend(found.roles)
-        message.account_created_at.CopyFrom(_time(found.joined_at))
+        message.account_created_at.CopyFrom(time_of(found.joined_at))
     return message
-
-
-def organisation(facts: Organisation) -> pb.Organisation:
-    """Lifecycle facts."""
-    return pb.Organisation(
-        organisation=facts.organisation,
-        display_name=facts.display_name,
-        plan=facts.plan,
-        status=_STATUSES[facts.status],
-        created_at=_time(facts.created_at),
-    )
-
-
-def brand(facts: Brand) -> pb.Brand:
-    """A brand."""
-    return pb.Brand(
-        brand=facts.brand, display_name=facts.display_name, zone=facts.zone, created_at=_time(facts.created_at)
-    )
-
-
-def member(facts: Member) -> pb.Member:
-    """A member; no brands means all of them, as the contract says."""
-    return pb.Member(user=facts.user, roles=facts.roles, brands=sorted(facts.brands), created_at=_time(facts.joined_at))
-
-
-def brand_of(message: pb.Brand) -> Brand:
-    """A brand as asked for."""
-    return Brand(message.brand, message.display_name, message.zone or "UTC")
-
-
-def member_of(message: pb.Member) -> Member:
-    """A member as asked for."""
-    brands = frozenset(message.brands)
-    return Member(message.user, tuple(dict.fromkeys(message.roles)), brands, all_brands=not brands)
 
 
 def policy_version(facts: PolicyVersion) -> pb.PolicyVersion:
@@ -93,7 +54,7 @@ def policy_version(facts: PolicyVersion) -> pb.PolicyVersion:
     message = pb.PolicyVersion(version=facts.number, policies=facts.policies, digest=facts.digest)
     message.use = _USES[facts.use]
     if facts.created_at:
-        message.created_at.CopyFrom(_time(facts.created_at))
+        message.created_at.CopyFrom(time_of(facts.created_at))
     return message
 
 
@@ -106,9 +67,3 @@ def policy_difference(found: Difference) -> pb.PolicyDifference:
         would_refuse=found.would_refuse,
         would_allow=found.would_allow,
     )
-
-
-def _time(seconds: float) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromMilliseconds(round(seconds * 1000))
-    return stamp

@@ -6,16 +6,13 @@ nothing. A method with a `Caller` sees and changes rows of that caller's organis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from services.kit.caller import Caller
-from services.tenancy.policy import Brand, Member, Organisation, Standing, Status
-
-Review = Callable[[Member | None, frozenset[str]], None]
-"""Looks at the member as it is and at all owners who reach the whole organisation; raises a KitError to refuse."""
+from services.tenancy.policy import Brand, Organisation, Standing, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +47,6 @@ class TenancyStore(Protocol):
         One store call, whatever exists."""
         ...
 
-    async def put_brand(self, caller: Caller, brand: Brand) -> Brand:
-        """Creates or changes; returns it as it is now."""
-        ...
-
-    async def list_brands(
-        self, caller: Caller, only: frozenset[str] | None, after: str, limit: int
-    ) -> tuple[Brand, ...]:
-        """Up to `limit` brands by id, past `after`; None as `only` means all."""
-        ...
-
-    async def put_member(self, caller: Caller, member: Member, review: Review) -> Member:
-        """Creates or changes, when `review` lets it; no owner changes meanwhile.
-        Raises InvalidArgument when a brand is not one of the organisation."""
-        ...
-
-    async def remove_member(self, caller: Caller, user: str, review: Review) -> bool:
-        """Removes, when `review` lets it; False when there was no such member."""
-        ...
-
-    async def list_members(self, caller: Caller, after: str, limit: int) -> tuple[Member, ...]:
-        """Up to `limit` members by id, past `after`."""
-        ...
-
 
 class Leavers(Protocol):
     """Who is told that somebody is no member any more, so that nothing issued to them stays good."""
@@ -84,22 +58,33 @@ class Leavers(Protocol):
         """
         ...
 
+    async def brand_ended(self, token: str, brand: str) -> None:
+        """The same for everything that was issued for a brand."""
+        ...
+
 
 class Lifecycle(Protocol):
     """What an operator may do: lifecycle, never tenant data."""
 
     async def create(
-        self, organisation: str, display_name: str, plan: str, first_brand: str, first_admin: str
+        self, organisation: str, display_name: str, plan: str, first_brand: str, first_admin: str, request_id: str
     ) -> Organisation | None:
-        """The new organisation with a first brand and a first owner; None when the name is taken."""
+        """The new organisation with a first brand and a first owner, or the one that the same request made; None when
+        the name is taken."""
         ...
 
     async def get(self, organisation: str) -> Organisation | None:
         """Its facts; None when there is none."""
         ...
 
-    async def update(self, organisation: str, plan: str | None, status: Status | None) -> Organisation | None:
-        """Changes what is given; None when there is none."""
+    async def list(self, after: str, limit: int) -> tuple[Organisation, ...]:
+        """Up to `limit` by id, past `after`."""
+        ...
+
+    async def update(
+        self, organisation: str, name: str | None, plan: str | None, status: Status | None, etag: str
+    ) -> Organisation | None:
+        """Changes what is given; None when there is none. Aborted when `etag` is neither "" nor the one it has."""
         ...
 
 

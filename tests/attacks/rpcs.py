@@ -49,9 +49,11 @@ class Rpc:
 
 def _all() -> list[Rpc]:
     found = []
-    for file in sorted(GEN.glob("hauberk/*/v1/*_service_pb2.py")):
-        area = file.parts[-3].replace("_", "-")
-        module = importlib.import_module(f"hauberk.{file.parts[-3]}.v1.{file.stem}")
+    files = [(file.parts[-3].replace("_", "-"), file) for file in sorted(GEN.glob("hauberk/*/v1/*_service_pb2.py"))]
+    # A contract of others: the folder says who serves it.
+    files += [(file.parts[-3], file) for file in sorted(GEN.glob("hauberk/envoy/*/v3/*_pb2.py"))]
+    for area, file in files:
+        module = importlib.import_module(".".join(file.relative_to(GEN).with_suffix("").parts))
         for service in module.DESCRIPTOR.services_by_name.values():
             rules = rules_of([service])
             for method in service.methods:

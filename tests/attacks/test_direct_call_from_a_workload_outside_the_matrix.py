@@ -21,6 +21,7 @@ WORKLOADS = (
     "audit",
     "backend/demo",
     "operator",
+    "envoy/edge",
     "stranger",
     "gateways",
     "x/gateway",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from hauberk.audit.v1 import audit_service_pb2 as audit
 from hauberk.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from hauberk.auth.v1 import auth_service_pb2 as auth
@@ -15,8 +15,8 @@ from tests.support.sessions import credential, listed, opened, rotated, stub
 from tests.support.waiting import eventually
 
 
-@pytest.fixture
-def backend(stack: Stack) -> Backend:
+@pytest_asyncio.fixture(loop_scope="session")
+async def backend(stack: Stack) -> Backend:
     return Backend(stack)
 
 

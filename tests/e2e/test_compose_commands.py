@@ -21,7 +21,7 @@ from tests.support.stores import make_folder, servers
 
 SERVED = {"gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token", "audit"}
 TEXT = "My SSN is 123-45-6789 and credit card is 4532-1234-5678-9010"
-CREATE = ["create-organisation", "acme", "--brand", "acme-chat", "--admin", "ada", "--plan", "pro"]
+CREATE = ["org", "create", "acme", "--brand", "acme-chat", "--admin", "ada", "--plan", "pro"]
 WHERE = ["--tls", "/prepared/tls", "--tenancy", "tenancy:7443", "--auth", "auth:7443"]
 
 
@@ -123,6 +123,7 @@ def test_no_store_is_reachable_from_where_it_is_not_needed() -> None:
         "prepare",
         "auth",
         "tenancy",
+        "ratelimit",
         "guardrail",
         "audit",
     }

@@ -22,8 +22,8 @@ from services.kit.redis import RedisStore
 # Times that a background task writes when it pleases, and the trail of the very calls that are made here.
 _RESTLESS = re.compile(r"(last_.*|idle_.*|next_.*|attempts|.*_network|changed_at)")
 _OWN_TRAIL = ("audit",)
-# Written by what runs beside the calls: use of keys once a minute, attempts to deliver a notice.
-_RESTLESS_TABLES = ("auth.key_uses", "auth.key_notices")
+# Written by what runs beside the calls: use of keys, attempts to deliver a notice, what was spent and what is held.
+_RESTLESS_TABLES = ("auth.key_uses", "auth.key_notices", "ratelimit.ledger", "ratelimit.spent", "ratelimit.holds")
 Rows = Mapping[str, Counter[str]]
 
 

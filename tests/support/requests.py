@@ -17,6 +17,7 @@ _TEXTS = (
     "chat.send",
     "key_" + "0" * 22,
     "ses_" + "0" * 22,
+    "inv_" + "0" * 22,
     "adm_" + "0" * 43,
     "https://probe.example",
     "203.0.113.7",
@@ -94,7 +95,10 @@ def _message(root: Message, made: Message, field: Any, path: str, values: Values
     inner = getattr(made, field.name).add() if _repeated(field) else getattr(made, field.name)
     inner.SetInParent()
     if kind == "google.protobuf.Duration":
-        inner.FromSeconds(60)
+        for seconds in (60, 3600, 86_400):
+            inner.FromSeconds(seconds)
+            if not _wrong(root, made, field, f"{path}{field.name}"):
+                break
     elif kind == "google.protobuf.Timestamp":
         inner.FromSeconds(int(time.time()))
     elif kind == "google.protobuf.FieldMask":

@@ -41,7 +41,10 @@ SERVED: tuple[tuple[Any, type[Any]], ...] = (
 
 def rows(service: str, title: str) -> set[str]:
     """The method names in the service's row of the README's table with this title."""
-    table = (ROOT / "README.md").read_text().split(title)[1].split("\n\n")[0]
+    _, found_title, rest = (ROOT / "README.md").read_text().partition(title)
+    if not found_title:  # nothing of that sort
+        return set()
+    table = rest.split("\n\n")[0]
     found = re.findall(rf"^\| {service} \|(.*)$", table, re.MULTILINE)
     return {name for line in found for name in re.findall(r"`([A-Za-z]+)`", line)}
 

@@ -45,6 +45,7 @@ class Admissions:
         seconds: float,
         input_tokens: int = 0,
         model: str = "",
+        output_tokens: int = 0,
     ) -> tuple[str, float]:
         """The handle and the end of its life. Raises Unavailable."""
         handle = admissions.handle(secrets.token_bytes(admissions.HANDLE_BYTES))
@@ -71,6 +72,7 @@ class Admissions:
             expires_at=expires_at,
             input_tokens=input_tokens,
             model=model,
+            output_tokens=output_tokens,
         )
         await self._store.put(admissions.digest(handle), admission, seconds)
         return handle, expires_at

@@ -41,6 +41,7 @@ class Admission:
     expires_at: float
     input_tokens: int = 0
     model: str = ""
+    output_tokens: int = 0
 
 
 def handle(random: bytes) -> str:

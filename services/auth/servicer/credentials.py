@@ -30,6 +30,8 @@ class Credentials(Part):
             found = await self._flows.authenticator.authenticate(asked)
         reason = messages.credential_reason(found.cause)
         if found.minted is None:
+            key = request.credential.api_key if asked.kind is Kind.API_KEY else ""
+            self._flows.reports.refused(found.cause, found.txn, request.client_address, key)
             return self._refusal(request, reason, found.txn)
         caller = found.minted.caller
         edges, where = self._flows.edge.edges, request.client_address
@@ -76,6 +78,7 @@ class Credentials(Part):
             seconds=messages.seconds(request.ttl),
             input_tokens=request.input_tokens,
             model=request.model,
+            output_tokens=request.output_tokens,
         )
         return pb.OpenAdmissionResponse(admission=handle, expires_at=messages.moment(expires_at))
 
@@ -95,6 +98,7 @@ class Credentials(Part):
             reservation=found.admission.reservation,
             input_tokens=found.admission.input_tokens,
             model=found.admission.model,
+            output_tokens=found.admission.output_tokens,
             expires_at=messages.moment(found.minted.caller.expires_at),
         )
 

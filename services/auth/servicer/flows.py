@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.auth.flows.abuse_reports import AbuseReports
 from services.auth.flows.admissions import Admissions
 from services.auth.flows.asking import Asking
 from services.auth.flows.authenticate import Authenticator
@@ -43,6 +44,7 @@ class Flows:
     sessions: Sessions
     following: Following
     edge: EdgeFlows
+    reports: AbuseReports
 
 
 class Part:

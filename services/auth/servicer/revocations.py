@@ -40,6 +40,11 @@ class Revocations(Part):
         epoch = await self._flows.revocation.revoke(current_caller(), epochs.user(request.user))
         return pb.EndMembershipResponse(epoch=epoch)
 
+    async def EndBrand(self, request: pb.EndBrandRequest, context: Any) -> pb.EndBrandResponse:
+        """Tenancy has decided that the caller may, and has deleted the brand."""
+        epoch = await self._flows.revocation.revoke(current_caller(), epochs.brand(request.brand))
+        return pb.EndBrandResponse(epoch=epoch)
+
     async def WatchRevocations(
         self, request: pb.WatchRevocationsRequest, context: Any
     ) -> AsyncIterator[pb.WatchRevocationsResponse]:

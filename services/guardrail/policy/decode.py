@@ -16,12 +16,21 @@ from dataclasses import dataclass
 from services.guardrail.policy import fold
 
 ROUNDS = 4  # of undoing: two layers, and encodings of several kinds in one text
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{16,}+[ \t]?\r?\n[ \t]*+)*+[A-Za-z0-9+/_-]{12,}+={0,2}")
+_BASE64 = re.compile(
+    r"(?<![A-Za-z0-9+/_-])"
+    r"(?:(?:[A-Za-z0-9+/_-]{16,}+[ \t]?\r?\n[ \t]*+)++[A-Za-z0-9+/_-]{2,}+|[A-Za-z0-9+/_-]{12,}+)={0,2}"
+)
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:\\x|0x|\\u00)?[0-9A-Fa-f]{2}[ :,]?){8,}+")
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});")
 _ESCAPE = re.compile(r"\\u\{?([0-9A-Fa-f]{4,6})\}?|\\x([0-9A-Fa-f]{2})")
 _CODES = re.compile(r"(?:(?<![0-9])(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])[ ,;]{1,2}){11,}[0-9]{2,3}")
+_BASE32 = re.compile(r"(?<![A-Za-z0-9])[A-Z2-7]{16,}+={0,6}(?![A-Za-z0-9=])")
+_BASE85 = re.compile(r"<~[!-u\s]{16,4096}+~>")
+_QUOTED = re.compile(r"(?:=[0-9A-Fa-f]{2}){2,}+")
+_BITS = re.compile(r"(?<![0-9])(?:[01]{8}[ ,]?){8,}+(?![0-9])")
+_SELECTED = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{8,}+")
+_TWO_SIGNS = re.compile("[\u2062\u2064]{16,}+|[\u200b\u200c]{16,}+")
 _LETTERS = re.compile(r"[A-Za-z \u00c0-\u024f\u0370-\u052f]")
 _NOISE = re.compile(r"[^0-9A-Fa-f]|0x")
 
@@ -85,7 +94,17 @@ def _readable(data: bytes) -> str:
 
 
 def _from_base64(code: str) -> str:
-    bare = "".join(code.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    """Wrapped code may have an ordinary word on the line after it, which then stays."""
+    said = _from_base64_line("".join(code.split()))
+    if said or "\n" not in code:
+        return said
+    first, _, last = code.rpartition("\n")
+    said = _from_base64_line("".join(first.split()))
+    return f"{said}\n{last.strip()}" if said else ""
+
+
+def _from_base64_line(code: str) -> str:
+    bare = code.rstrip("=").replace("-", "+").replace("_", "/")
     if bare.isdigit() or len(bare) % 4 == 1:
         return ""
     try:
@@ -100,6 +119,40 @@ def _from_hex(code: str) -> str:
         return _readable(bytes.fromhex(digits)) if len(digits) % 2 == 0 else ""
     except ValueError:
         return ""
+
+
+def _from_base32(code: str) -> str:
+    bare = code.rstrip("=")
+    try:
+        return _readable(base64.b32decode(bare + "=" * (-len(bare) % 8)))
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _from_base85(code: str) -> str:
+    try:
+        return _readable(base64.a85decode(code, adobe=True))
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _from_bits(code: str) -> str:
+    bits = re.sub(r"[ ,]", "", code)
+    return _readable(bytes(int(bits[place : place + 8], 2) for place in range(0, len(bits) - 7, 8)))
+
+
+def _from_selectors(code: str) -> str:
+    """Bytes as variation selectors: sixteen of the first block, the rest of the second."""
+    return _readable(bytes(ord(c) - 0xFE00 if c < "\ufe10" else ord(c) - 0xE0100 + 16 for c in code))
+
+
+def _from_two_signs(code: str) -> str:
+    """Bits as two invisible characters, either of which may be the one."""
+    for one in sorted(set(code)):
+        said = _from_bits("".join("1" if c == one else "0" for c in code))
+        if said:
+            return said
+    return ""
 
 
 def _from_escape(code: str) -> str:
@@ -123,8 +176,10 @@ def _may_have_hidden(text: str) -> bool:
     return not text.isascii()
 
 
-def _has_long_word(text: str) -> bool:
-    return max(map(len, text.split()), default=0) >= 12
+def _contains(pattern: str) -> Callable[[str], bool]:
+    """A first look that begins with a set of characters: the engine skips to those much faster."""
+    search = re.compile(pattern).search
+    return lambda text: search(text) is not None
 
 
 def _any(_: str) -> bool:
@@ -133,10 +188,16 @@ def _any(_: str) -> bool:
 
 _DECODERS: tuple[tuple[str, Callable[[str], bool], re.Pattern[str], Callable[[str], str]], ...] = (
     ("tags", _may_have_hidden, re.compile("[\U000e0020-\U000e007e]{2,}"), fold.show_tags),
+    ("selectors", _may_have_hidden, _SELECTED, _from_selectors),
+    ("bits", _may_have_hidden, _TWO_SIGNS, _from_two_signs),
+    ("base85", _has("<~"), _BASE85, _from_base85),
     ("percent", _has("%"), _PERCENT, _from_percent),
     ("html", _has("&"), _ENTITY, html.unescape),
+    ("quoted", _has("="), _QUOTED, lambda code: _from_hex(code.replace("=", ""))),
+    ("bits", _has("0101", "0110", "0111"), _BITS, _from_bits),
     ("hex", _any, _HEX, _from_hex),
     ("escapes", _has("\\u", "\\x"), _ESCAPE, _from_escape),
-    ("codes", _any, _CODES, _from_codes),
-    ("base64", _has_long_word, _BASE64, _from_base64),
+    ("codes", _contains("[0-9]{2,3}[ ,;]{1,2}[0-9]{2,3}[ ,;]{1,2}[0-9]{2,3}[ ,;]{1,2}[0-9]{2}"), _CODES, _from_codes),
+    ("base32", _contains("[A-Z2-7]{16}"), _BASE32, _from_base32),
+    ("base64", _any, _BASE64, _from_base64),
 )

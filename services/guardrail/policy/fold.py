@@ -76,6 +76,11 @@ def without_lookalikes(folded: str) -> str:
     return folded if folded.isascii() else _MIXED.sub(lambda m: m[0].translate(_LOOK_TABLE), folded)
 
 
+def mixed_words(folded: str) -> list[tuple[int, int]]:
+    """Words that mix Latin with Cyrillic or Greek."""
+    return [match.span() for match in _MIXED.finditer(folded)]
+
+
 def hidden_tags(text: str) -> Iterator[tuple[int, int]]:
     """Runs of tag characters that are no flag."""
     if text.isascii():

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
+
+import numpy as np
 
 from services.guardrail.policy.fold import fold
 
 _WORD = re.compile(r"[^\W_]+(?:'[a-z]{1,3})?")
 _BEGINS = 1  # the bit of a word that phrases begin with
+_KNOWN_WORDS = 32_768  # of strangers' texts, whose sets are kept
+_LONG = 400  # words of sets from which on arrays are quicker than going through all
 MOST_HITS = 4  # of one rule in one view: enough to weigh what stands together
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a folded text."""
+    return _WORD.findall(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +40,25 @@ class Lexicon:
         self.bits = {name: 1 << place for place, name in enumerate(sets, 1)}
         self._whole: dict[str, int] = {}
         self._stems: dict[str, int] = {}
-        self._phrases: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        self._phrases: dict[str, dict[str, list[tuple[tuple[str, ...], int]]]] = {}
         for name, entries in sets.items():
             for entry in entries:
                 self._add(fold(str(entry)), self.bits[name])
         self._stem_lengths = sorted({len(stem) for stem in self._stems})
-        self._vocabulary = {*self._whole, *self._stems, *self._phrases} | {
-            word for phrases in self._phrases.values() for words, _ in phrases for word in words
+        self._vocabulary = {*self._whole, *self._stems, *self._phrases, *_COMMON.split()} | {
+            word
+            for seconds in self._phrases.values()
+            for phrases in seconds.values()
+            for words, _ in phrases
+            for word in words
         }
         self._longest = max(map(len, self._vocabulary), default=1)
-        self.bits_of = lru_cache(maxsize=16_384)(self._bits_of)
+        self._seen = _Seen(self._bits_of)
 
     def _add(self, entry: str, bit: int) -> None:
         words = tuple(_WORD.findall(entry))
         if len(words) > 1:
-            self._phrases.setdefault(words[0], []).append((words, bit))
+            self._phrases.setdefault(words[0], {}).setdefault(words[1], []).append((words, bit))
         elif entry.endswith("*"):
             self._stems[words[0]] = self._stems.get(words[0], 0) | bit
         else:
@@ -59,18 +72,22 @@ class Lexicon:
             bits |= self._stems.get(word[:length], 0)
         return bits
 
-    def read(self, text: str) -> Words:
-        """The words of a folded text with their sets."""
-        words: list[str] = _WORD.findall(text)
-        known = [(place, bits) for place, bits in enumerate(map(self.bits_of, words)) if bits]
-        return Words(text, [(place, self._with_phrases(words, place, bits)) for place, bits in known])
+    def read(self, text: str, words: list[str]) -> Words:
+        """The words of a folded text (`words_of` it) with their sets."""
+        events: list[tuple[int, int]] = []
+        for place, bits in enumerate(map(self._seen.__getitem__, words)):
+            if bits:
+                found = self._with_phrases(words, place, bits) if bits & _BEGINS else bits
+                if found:
+                    events.append((place, found))
+        return Words(text, events)
 
     def _with_phrases(self, words: list[str], place: int, bits: int) -> int:
-        if bits & _BEGINS:
-            bits ^= _BEGINS
-            for phrase, bit in self._phrases[words[place]]:
-                if tuple(words[place : place + len(phrase)]) == phrase:
-                    bits |= bit
+        bits ^= _BEGINS
+        following = words[place + 1] if place + 1 < len(words) else ""
+        for phrase, bit in self._phrases[words[place]].get(following, ()):
+            if len(phrase) == 2 or tuple(words[place : place + len(phrase)]) == phrase:
+                bits |= bit
         return bits
 
     def split(self, letters: str) -> str:
@@ -89,12 +106,27 @@ class Lexicon:
         return "".join(out)
 
 
+class _Seen(dict[str, int]):
+    """The sets of words met so far; when there are too many, it begins anew."""
+
+    def __init__(self, bits_of: Callable[[str], int]) -> None:
+        super().__init__()
+        self._bits_of = bits_of
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _KNOWN_WORDS:
+            self.clear()
+        bits = self._bits_of(word)
+        self[word] = bits
+        return bits
+
+
 class Words:
     """Words of a text; where they stand is looked up only when something was found."""
 
     def __init__(self, text: str, events: list[tuple[int, int]]) -> None:
         self._text = text
-        self.events = [event for event in events if event[1]]
+        self.events = events
         self._spans: list[tuple[int, int]] | None = None
 
     def span(self, first: int, last: int) -> tuple[int, int]:
@@ -109,16 +141,35 @@ def matches(words: Words, sequences: Sequence[Pattern]) -> Iterator[tuple[int, i
     present = 0
     for _, bit in words.events:
         present |= bit
+    arrays = _arrays(words.events) if len(words.events) > _LONG else None
     for sequence in sequences:
         if all(present & wanted for wanted in sequence.sets):
-            yield from _match(words, sequence)
+            yield from _match(words, sequence, words.events if arrays is None else _near(words, arrays, sequence))
 
 
-def _match(words: Words, sequence: Pattern) -> Iterator[tuple[int, int, int]]:
+def _arrays(events: list[tuple[int, int]]) -> tuple[Any, Any]:
+    return np.array([place for place, _ in events]), np.array([bits for _, bits in events], np.uint64)
+
+
+def _near(words: Words, arrays: tuple[Any, Any], sequence: Pattern) -> list[tuple[int, int]]:
+    """Only the words that can be part of a match: those of its sets, near one of the set that is met least."""
+    places, bits = arrays
+    masks = [(bits & np.uint64(wanted)) != 0 for wanted in sequence.sets]
+    rare = places[min(masks, key=np.count_nonzero)]
+    chosen = np.flatnonzero(np.logical_or.reduce(masks))
+    at = places[chosen]
+    after = np.searchsorted(rare, at)
+    ahead = rare[np.minimum(after, len(rare) - 1)] - at
+    behind = at - rare[np.maximum(after - 1, 0)]
+    close = ((ahead >= 0) & (ahead <= sequence.within)) | ((behind >= 0) & (behind <= sequence.within))
+    return [words.events[number] for number in chosen[close]]
+
+
+def _match(words: Words, sequence: Pattern, events: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
     count = len(sequence.sets)
     starts = [-1] * count  # the latest beginning from which the first sets were met in order
     hits = 0
-    for place, bits in words.events:
+    for place, bits in events:
         for number in range(count - 1, -1, -1):
             if not bits & sequence.sets[number]:
                 continue
@@ -139,3 +190,16 @@ def _excused(words: Words, sequence: Pattern, first: int, last: int) -> bool:
     if not sequence.unless:
         return False
     return any(bits & sequence.unless and first - 3 <= place <= last + 3 for place, bits in words.events)
+
+
+# Words that are no rule's but stand between those that are: they keep letters that were run together readable.
+_COMMON = """
+a about after again an and answer are as at be because been before but by can could day did do does each everything
+find first for friend from get give go good had has have he hello help her here him his how i if in into is it its
+just keep know last let like list long look made make many may me mean more most much my name need never no not of off
+on one only or order other our out over page pay people place please put question read right said same say see she
+should show so some start still stop story such take tell than that the their them then there these they thing this
+those time to today too two under until up us use very want was way we well were what when where which while who why
+will with word work would write yes you your yourself and secret key code full exactly line text without any refuse
+access granted
+"""

@@ -45,6 +45,7 @@ class Finding:
     start: int
     end: int
     weight: float = 0.0
+    grams: tuple[str, ...] = ()  # of the model: what weighed most
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Verdict:
 
     refused: bool
     findings: tuple[Finding, ...] = ()
+    refused_parts: tuple[int, ...] = ()
+    tainted: tuple[int, ...] = ()  # by source alone, whatever was found
 
 
 @dataclass(frozen=True, slots=True)

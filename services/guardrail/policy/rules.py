@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.guardrail.policy.checked import each, mapping, names, number, only, text
+from services.guardrail.policy.choices import Choices, choices_of
 from services.guardrail.policy.fold import fold
 from services.guardrail.policy.grammar import Lexicon, Pattern
 from services.guardrail.policy.linear import flaw_of
@@ -20,9 +21,9 @@ _RULE_KEYS = frozenset(
     {"id", "category", "words", "either_order", "within", "unless", "pattern", "needs", "finds", "sources", "weight",
      "untrusted", "attacks", "benign"}
 )  # fmt: skip
-_KEYS = frozenset({"version", "sets", "rules", "quoting", "modes", "output"})
+_KEYS = frozenset({"version", "sets", "rules", "quoting", "default", "modes", "allow", "output"})
 _ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
-BUILT_IN = frozenset({"hidden_characters", "tag_characters", "encoded_rule"})
+BUILT_IN = frozenset({"hidden_characters", "tag_characters", "encoded_rule", "nested_deeper", "repeated_word"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,8 @@ class RuleBook:
     rules: tuple[Rule, ...]
     sequences: tuple[Pattern, ...]
     quoting: int
-    observing: frozenset[tuple[str, str]]
+    choices: Choices
     release: Release
-
-    def observes(self, organisation: str, brand: str) -> bool:
-        """Whether findings are only noted for this brand."""
-        return bool({(organisation, brand), (organisation, "")} & self.observing)
 
 
 def parse_rules(document: object) -> RuleBook:
@@ -83,7 +80,7 @@ def parse_rules(document: object) -> RuleBook:
         rules=tuple(rules),
         sequences=tuple(sequences),
         quoting=_bits(data.get("quoting", []), lexicon, "quoting"),
-        observing=_observing(data.get("modes", [])),
+        choices=choices_of(data),
         release=release_of(mapping(data.get("output"), "output")),
     )
 
@@ -166,14 +163,3 @@ def _check(rules: list[Rule]) -> None:
     bare = [rule.id for rule in rules if not rule.finds and not (rule.attacks and rule.benign)]
     if bare:
         raise PolicyError(f"rules.{bare[0]}: needs an attack that it finds and a benign text that it lets pass")
-
-
-def _observing(value: object) -> frozenset[tuple[str, str]]:
-    found = set()
-    for entry in each(value, "modes"):
-        only(entry, frozenset({"organisation", "brand", "mode"}), "modes")
-        if entry.get("mode") not in ("observe", "enforce"):
-            raise PolicyError("modes: mode is observe or enforce")
-        if entry["mode"] == "observe":
-            found.add((text(entry.get("organisation"), "modes.organisation"), str(entry.get("brand", ""))))
-    return frozenset(found)

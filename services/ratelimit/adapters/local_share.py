@@ -16,7 +16,7 @@ class MemoryShare:
 
     def __init__(self, clock: Clock, share_permille: int, entries: int = _ENTRIES) -> None:
         self._clock = clock
-        self._permille = share_permille
+        self.permille = share_permille
         self._entries = entries
         self._full_at: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
@@ -26,7 +26,7 @@ class MemoryShare:
         standings, charged = [], {}
         for subject, limit, cost in wanted:
             key = (*subject, limit.id)
-            share = share_of(limit, self._permille)
+            share = share_of(limit, self.permille)
             standing, charged[key] = local_standing(limit, share, self._full_at.get(key, 0), now_us, cost)
             standings.append(standing)
         if all(standing.fits or standing.limit.observe for standing in standings):

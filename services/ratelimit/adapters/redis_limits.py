@@ -19,7 +19,7 @@ from services.ratelimit.adapters.wire_form import (
     standing_of,
 )
 from services.ratelimit.policy import CALENDARS, Group, Limit, Penalties, Standing, Zone, boundaries
-from services.ratelimit.ports import Addition, Answer, Ask, Reservation, Settled, Status, Use
+from services.ratelimit.ports import Addition, Answer, Ask, Reservation, Settled, Status, UnseededError, Use
 
 _FOLDER = Path(__file__).parent / "scripts"
 _NEEDS_HOLDS = frozenset({"decide", "settle", "extend"})
@@ -29,14 +29,17 @@ _TOMBSTONE_MS = 600_000  # how long a settled or expired reservation is
 _UNSETTLED_MS = 86_400_000  # how long a hold waits for the next call of its organisation to reap it
 _LONGEST_US = 3_600_000_000
 _NOT_COVERED = 3
+_UNSEEDED, _LEDGER_FULL = 5, 6
 _OWN_PRICE = (-1, -1)
 _REMEMBERED = 4096
 
 
-def script(name: str, common: str | None = None) -> Script:
-    """A script of this service: what all share, then its own part. Tests put in their own clock by `common`."""
-    parts = [common if common is not None else (_FOLDER / "common.lua").read_text(encoding="utf-8")]
-    own = ["holds", name] if name in _NEEDS_HOLDS else [name]
+def script(name: str, common: str | None = None, ledger: int = 0) -> Script:
+    """A script of this service: what all share, then its own part. Tests put in their own clock by `common`; `ledger`
+    is the most that may wait to be written down, 0 when nothing is."""
+    parts = [f"local LEDGER = {ledger}\n"]
+    parts += [common if common is not None else (_FOLDER / "common.lua").read_text(encoding="utf-8")]
+    own = ["holds", "ledger", name] if name in _NEEDS_HOLDS else [name]
     parts += [(_FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in own]
     return Script(f"ratelimit {name}", "".join(parts))
 
@@ -44,15 +47,15 @@ def script(name: str, common: str | None = None) -> Script:
 class RedisLimits:
     """Implements `LimitStore`. The calendars sent along are computed from `clock`; which window counts, Redis says."""
 
-    def __init__(self, store: RedisStore, clock: Clock, common: str | None = None) -> None:
+    def __init__(self, store: RedisStore, clock: Clock, common: str | None = None, ledger: int = 0) -> None:
         self._store = store
         self._clock = clock
-        self._decide = script("decide", common)
-        self._settle = script("settle", common)
-        self._extend = script("extend", common)
+        self._decide = script("decide", common, ledger)
+        self._settle = script("settle", common, ledger)
+        self._extend = script("extend", common, ledger)
         self._specs: dict[tuple[tuple[Group, ...], str], _Spec] = {}
         self._calendars: dict[tuple[frozenset[int], str], tuple[float, float, bytes]] = {}
-        self._penalties: tuple[Penalties | None, bytes] = (None, b"")
+        self._penalties: dict[Penalties | None, bytes] = {}
 
     async def decide(self, ask: Ask) -> Answer:
         """Takes, looks or reserves, in one round trip."""
@@ -79,6 +82,9 @@ class RedisLimits:
             ],
         )
         status, replayed, expires_us, now_us = reply[:4]
+        _require_whole(status, ask.partition)
+        if status == _LEDGER_FULL:
+            raise Unavailable("postgres")  # what was used before is not written down yet
         if status == _NOT_COVERED:
             raise Unavailable("redis")
         if status == Status.SPENT:
@@ -97,12 +103,14 @@ class RedisLimits:
 
     async def extend(self, reservation: Reservation, more: Addition, limits: Sequence[Limit]) -> Answer | None:
         """Adds to a live reservation, or changes nothing."""
-        args = [reservation.workload, more.hold_us, _LONGEST_US, *_amounts(more.use), _UNSETTLED_MS, more.request_id]
+        args: list[str | int] = [reservation.workload, more.hold_us, _LONGEST_US, *_amounts(more.use)]
+        args += [_UNSETTLED_MS, more.request_id]
         reply = await self._store.run(self._extend, _keys(reservation), args)
         status, replayed, expires_us, now_us = reply[:4]
+        _require_whole(status, reservation.organisation)
         if status == 0:
             return None
-        if status == 4:  # noqa: PLR2004 - as extend.lua says
+        if status == 4:
             return Answer(Status.SPENT, (), now_us)
         known = {field_of(limit, more.zone).encode(): limit for limit in limits}
         rows = [reply[i : i + 5] for i in range(4, len(reply), 5)]
@@ -116,6 +124,7 @@ class RedisLimits:
     ) -> tuple[Settled, int]:
         args: list[str | int] = [reservation.workload, kind, *_amounts(use), int(keep_requests), _TOMBSTONE_MS]
         status, micro_usd = await self._store.run(self._settle, _keys(reservation), args)
+        _require_whole(status, reservation.organisation)
         return Settled(status), micro_usd
 
     def _spec(self, groups: tuple[Group, ...], zone: str) -> _Spec:
@@ -144,9 +153,12 @@ class RedisLimits:
         return packed
 
     def _rules(self, penalties: Penalties | None) -> bytes:
-        if self._penalties[0] is not penalties:
-            self._penalties = (penalties, packed_penalties(penalties))
-        return self._penalties[1]
+        found = self._penalties.get(penalties)
+        if found is None:
+            if len(self._penalties) > 16:
+                self._penalties.clear()
+            found = self._penalties[penalties] = packed_penalties(penalties)
+        return found
 
 
 class _Spec:
@@ -162,6 +174,11 @@ class _Spec:
         )
 
 
+def _require_whole(status: int, partition: str) -> None:
+    if status == _UNSEEDED:
+        raise UnseededError(partition)
+
+
 def _keys(reservation: Reservation) -> list[str]:
     prefix = f"hk:ratelimit:{{{reservation.organisation}}}:"
     return [f"{prefix}h:{reservation.id}", f"{prefix}hx"]
@@ -174,7 +191,7 @@ def _amounts(use: Use) -> list[int]:
 
 def _fingerprint(ask: Ask, subjects: list[str]) -> str:
     """The same request id for another user, mode or amount is another request."""
-    parts = [str(int(ask.mode)), *(str(amount) for amount in amounts(ask)), *subjects]
+    parts = [str(int(ask.mode)), *(str(amount) for amount in ask.asked or amounts(ask)), *subjects]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
 
 

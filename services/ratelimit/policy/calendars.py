@@ -17,7 +17,7 @@ def zone_of(name: str) -> tzinfo:
     """The zone of that name; one that is not known here is UTC, as everybody's day must end some time."""
     try:
         return ZoneInfo(name) if name not in ("", "UTC") else UTC
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         return UTC
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from services.ratelimit.policy.model import Limit, Standing
+from services.ratelimit.policy.model import Calendar, Limit, Standing
+
+_SECONDS = {Calendar.DAY: 86_400, Calendar.WEEK: 7 * 86_400, Calendar.MONTH: 31 * 86_400}
 
 
 def share_of(limit: Limit, share_permille: int) -> int:
@@ -12,7 +14,8 @@ def share_of(limit: Limit, share_permille: int) -> int:
 
 def local_standing(limit: Limit, share: int, full_at_us: int, now_us: int, cost: int) -> tuple[Standing, int]:
     """A GCRA over `share` per window. Returns the standing, and when this share would be whole again if charged."""
-    window_us = (limit.window_seconds or 86_400) * 1_000_000
+    seconds = limit.window_seconds if limit.calendar is None else _SECONDS[limit.calendar]
+    window_us = seconds * 1_000_000
     interval = -(-window_us // share)
     base = max(full_at_us, now_us)
     after = base + cost * interval

@@ -3,116 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
 
 from services.kit.caller import KeyLimit
+from services.ratelimit.policy.terms import (
+    Algorithm,
+    Calendar,
+    Level,
+    Mode,
+    OnExceed,
+    OnExpiry,
+    OnStoreError,
+    Outcome,
+    Reason,
+    Subject,
+    Unit,
+    Zone,
+)
 
-
-class Unit(StrEnum):
-    """What a limit counts; amounts are always integers."""
-
-    REQUESTS = "requests"
-    TOKENS = "tokens"
-    MICRO_USD = "micro_usd"
-    CONCURRENCY = "concurrency"
-
-
-class Subject(StrEnum):
-    """Whom a limit counts for."""
-
-    ADDRESS = "address"
-    API_KEY = "api_key"
-    USER_BRAND = "user_brand"
-    BRAND = "brand"
-    ORGANISATION = "organisation"
-    TOOL = "tool"
-    MODEL = "model"
-
-
-class Algorithm(StrEnum):
-    """How a limit counts."""
-
-    GCRA = "gcra"
-    SLIDING = "sliding"
-    CALENDAR = "calendar"
-    LIVE = "live"  # what is in flight now: counted from live reservations, no window
-
-
-class Calendar(StrEnum):
-    """Windows that begin when people expect it, at midnight; a week on Monday."""
-
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
-
-
-class Zone(StrEnum):
-    """Whose midnight: UTC's, or that of the brand's zone."""
-
-    UTC = "utc"
-    BRAND = "brand"
-
-
-class Level(IntEnum):
-    """How hard a penalty is; each includes the ones before."""
-
-    NONE = 0
-    WARN = 1
-    SLOW = 2
-    LIMIT = 3
-    SUSPEND = 4
-
-
-class OnStoreError(StrEnum):
-    """What a limit answers while its store is away."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    DEGRADE = "degrade"
-
-
-class OnExpiry(StrEnum):
-    """What becomes of a charge whose reservation nobody settled."""
-
-    REFUND = "refund"
-    CHARGE = "charge"
-
-
-class OnExceed(StrEnum):
-    """How a limit says no."""
-
-    THROTTLE = "throttle"
-    CHALLENGE = "challenge"
-
-
-class Mode(IntEnum):
-    """How a decision changes the counters; there is no zero."""
-
-    TAKE = 1
-    PEEK = 2
-    RESERVE = 3
-
-
-class Outcome(StrEnum):
-    """What was decided."""
-
-    DENY = "deny"
-    ALLOW = "allow"
-    CHALLENGE = "challenge"
-    THROTTLE = "throttle"
-
-
-class Reason(StrEnum):
-    """Why."""
-
-    NONE = "none"
-    RATE_LIMITED = "rate_limited"
-    BUDGET_EXHAUSTED = "budget_exhausted"
-    NEVER_FITS = "never_fits"
-    ADDRESS_OVER_LIMIT = "address_over_limit"
-    UNKNOWN_MODEL = "unknown_model"
-    PENALISED = "penalised"
-
+__all__ = [
+    "Algorithm",
+    "Calendar",
+    "Costs",
+    "Decision",
+    "Group",
+    "Identity",
+    "Level",
+    "Limit",
+    "Mode",
+    "OnExceed",
+    "OnExpiry",
+    "OnStoreError",
+    "Outcome",
+    "Override",
+    "Penalties",
+    "Penalty",
+    "Price",
+    "Reason",
+    "Standing",
+    "Step",
+    "Subject",
+    "Unit",
+    "Zone",
+]
 
 _CALENDAR_DAYS = {Calendar.DAY: 3, Calendar.WEEK: 16, Calendar.MONTH: 64}
 
@@ -247,6 +179,38 @@ class Standing:
     reset_us: int
     degraded: bool = False
     clamped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From which score a level stands (millionths), and for how long."""
+
+    score: int
+    lasts_ms: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Penalties:
+    """How abuse is counted against a subject. Scores are millionths of the most that there can be.
+
+    `strike` is what a refusal by the subject's own rate adds. `steps` are warn, slow, limit and suspend. While slowed
+    or limited a request counts `slow_weight` or `limit_weight` times. Each suspension is twice as long as the one
+    before, up to `longest_ms`; one is forgotten for every `forgiven_ms` without.
+    """
+
+    half_life_ms: int
+    strike: int
+    enforced: bool
+    longest_ms: int
+    forgiven_ms: int
+    slow_weight: int
+    limit_weight: int
+    steps: tuple[Step, Step, Step, Step]
+
+    @property
+    def state_ms(self) -> int:
+        """How long the state can matter after it was last written."""
+        return max(21 * self.half_life_ms, self.longest_ms + 8 * self.forgiven_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from services.ratelimit.policy.document import PriceTable
 from services.ratelimit.policy.model import Price
 
 _MILLION = 1_000_000
+_UNLISTED = "(unlisted)"  # no model can be called so
 
 
 class Prices:
@@ -24,6 +25,10 @@ class Prices:
         if known is not None:
             return known
         return None if model and self._denies_unknown else self._dearest
+
+    def subject(self, model: str) -> str:
+        """The name that a model is counted under. All that are not listed are one: a made-up name is no fresh limit."""
+        return model if model in self._models or not model else _UNLISTED
 
 
 def money(price: Price, input_tokens: int, output_tokens: int) -> int:

@@ -4,23 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.ratelimit.policy.model import Decision, OnExceed, Outcome, Reason, Standing, Unit
+from services.ratelimit.policy.model import (
+    Decision,
+    Level,
+    OnExceed,
+    Outcome,
+    Penalty,
+    Reason,
+    Standing,
+    Unit,
+)
+
+LONG_US = 3_600_000_000  # a window of an hour and more: many wait for the same instant
+_JITTER = 10  # the most that is added to such a wait is a tenth of it
 
 
-def decide(standings: Sequence[Standing]) -> Decision:
+def spread(wait_us: int, share: float) -> int:
+    """A long wait, made longer by up to a tenth, so that not everybody returns at midnight. Never shorter."""
+    return wait_us + int(wait_us / _JITTER * share) if wait_us > 0 else wait_us
+
+
+def decide(
+    standings: Sequence[Standing],
+    penalty: Penalty | None = None,
+    *,
+    now_us: int = 0,
+    enforced: bool = True,
+    share: float = 0.0,
+) -> Decision:
     """All limits must pass, so the time to wait is the largest over those that failed.
 
     "Never fits" is told apart from "later": no time to wait would be true for it. A limit that only observes
-    is listed and does not count.
+    is listed and does not count. A suspension refuses whatever the limits say. `share` (0 to 1) says how far the time
+    to wait for a long window is spread; the times of the single limits stay as they are.
     """
     failing = [s for s in standings if not s.fits and not s.limit.observe]
     shown = tuple(standings)
+    wait = max((spread(s.wait_us, share) if _long(s) else s.wait_us for s in failing), default=0)
+    if penalty is not None and penalty.level is Level.SUSPEND and enforced:
+        until = max(penalty.until_us - now_us, wait)
+        return Decision(Outcome.THROTTLE, Reason.PENALISED, shown, until, penalty=penalty)
     if not failing:
-        return Decision(Outcome.ALLOW, Reason.NONE, shown)
-    wait = max(s.wait_us for s in failing)
+        return Decision(Outcome.ALLOW, Reason.NONE, shown, penalty=penalty)
     if any(s.limit.on_exceed is OnExceed.CHALLENGE for s in failing):
-        return Decision(Outcome.CHALLENGE, Reason.ADDRESS_OVER_LIMIT, shown, wait)
+        return Decision(Outcome.CHALLENGE, Reason.ADDRESS_OVER_LIMIT, shown, wait, penalty=penalty)
     if any(s.never for s in failing):
-        return Decision(Outcome.DENY, Reason.NEVER_FITS, shown)
-    budget = any(s.limit.unit is not Unit.REQUESTS for s in failing)
-    return Decision(Outcome.THROTTLE, Reason.BUDGET_EXHAUSTED if budget else Reason.RATE_LIMITED, shown, wait)
+        return Decision(Outcome.DENY, Reason.NEVER_FITS, shown, penalty=penalty)
+    budget = any(s.limit.unit in (Unit.TOKENS, Unit.MICRO_USD) for s in failing)
+    reason = Reason.BUDGET_EXHAUSTED if budget else Reason.RATE_LIMITED
+    return Decision(Outcome.THROTTLE, reason, shown, wait, penalty=penalty)
+
+
+def _long(standing: Standing) -> bool:
+    limit = standing.limit
+    return limit.calendar is not None or limit.window_seconds * 1_000_000 >= LONG_US

@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from services.kit.errors import Exhausted, Unavailable
 from services.kit.telemetry import Attr, span
 from services.redaction.policy.model import DetectionFailed, Rules, Scan
+from services.redaction.policy.names import with_names
 from services.redaction.policy.scan import scan
-from services.redaction.ports import Detector
+from services.redaction.ports import Detector, Named, Namer
+
+_STEPS_TO_ASK = 3
 
 
 class ScanPool:
@@ -28,9 +32,13 @@ class ScanPool:
         offload_characters: int,
         workers: int,
         waiting: int,
+        namer: Namer | None = None,
+        seconds: float = 30.0,
     ) -> None:
         self._known = known
         self._detectors = tuple(detectors)
+        self._namer = namer
+        self._seconds = seconds
         self._offload = offload_characters
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="redaction-scan")
         self._places = workers + waiting
@@ -40,12 +48,31 @@ class ScanPool:
         """One result for each text, in order."""
         characters = sum(map(len, texts))
         with span("redaction scan", {Attr.TEXTS: len(texts), Attr.CHARACTERS: characters}):
+            naming = asyncio.ensure_future(self._names(texts, rules))
+            naming.add_done_callback(_looked_at)
             try:
-                if characters <= self._offload:
-                    return self._all(texts, rules)
-                return await self._elsewhere(texts, rules)
-            except DetectionFailed:
+                # The question is on its way to another process before this one is busy with patterns.
+                for _ in range(_STEPS_TO_ASK if self._namer is not None else 0):
+                    await asyncio.sleep(0)
+                scans = self._all(texts, rules) if characters <= self._offload else await self._elsewhere(texts, rules)
+                named = await naming
+            except (Exhausted, Unavailable):
+                raise
+            except Exception:  # noqa: BLE001 - whatever a recognizer dies of, its text counts as not searched
                 raise Unavailable("detector") from None
+            finally:
+                naming.cancel()
+            joined = [with_names(found, extra, rules) for found, extra in zip(scans, named.spans, strict=True)]
+            return [replace(found, degraded=True) for found in joined] if named.degraded else joined
+
+    async def _names(self, texts: Sequence[str], rules: Rules) -> Named:
+        wanted = rules.entities & self._namer.findable if self._namer is not None else frozenset()
+        if self._namer is None or not wanted:
+            return Named([()] * len(texts))
+        named = await self._namer.names(texts, wanted, rules)
+        if len(named.spans) != len(texts):
+            raise DetectionFailed("the search for names did not answer for every text")
+        return named
 
     async def _elsewhere(self, texts: Sequence[str], rules: Rules) -> list[Scan]:
         if self._busy >= self._places:
@@ -54,7 +81,9 @@ class ScanPool:
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._all, texts, rules)
         # The place is free when the thread is, also when the caller has gone away meanwhile.
         running.add_done_callback(self._release)
-        return await asyncio.shield(running)
+        # A thread cannot be stopped, but nobody has to wait for it: late is not searched.
+        async with asyncio.timeout(self._seconds):
+            return await asyncio.shield(running)
 
     def _release(self, done: asyncio.Future[list[Scan]]) -> None:
         self._busy -= 1
@@ -67,3 +96,9 @@ class ScanPool:
     def close(self) -> None:
         """Lets running searches end."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+def _looked_at(done: asyncio.Future[Named]) -> None:
+    """A failure counts where the answer is awaited; after an earlier one nobody asks for it."""
+    if not done.cancelled():
+        done.exception()

@@ -61,10 +61,36 @@ class RedisMappingStore:
         values_key, _ = _keys(scope)
         fields = [f"v{slot.entity}:{slot.number}" for slot in slots]
         with self._store.guard():
-            records = await cast("Any", self._store.client.hmget(values_key, fields))
+            # What is being restored is in use: it lives on, so that a long answer ends with the values it began with.
+            both = cast("Any", self._store.client.pipeline(transaction=False))
+            both.hmget(values_key, fields)
+            both.expire(values_key, self._times[0])
+            records, _ = await both.execute()
         found = zip(slots, records, strict=True)
         opened = {slot: self._sealer.open(scope, slot, record) for slot, record in found if record is not None}
         return {slot: kept for slot, kept in opened.items() if kept is not None}
+
+    async def known(self, scope: Scope) -> Sequence[tuple[str, str]]:
+        """Every value of the conversation, in one round trip."""
+        values_key, _ = _keys(scope)
+        with self._store.guard():
+            fields = await cast("Any", self._store.client.hgetall(values_key))
+        found = []
+        for name, record in fields.items():
+            if name[:1] == b"v":
+                entity, _, number = name[1:].decode().rpartition(":")
+                kept = self._sealer.open(scope, Slot(entity, int(number)), record)
+                if kept is not None:
+                    found.append((entity, kept.text))
+        return found
+
+    def tag(self, scope: Scope, slot: Slot) -> str:
+        """The tag of a place."""
+        return self._sealer.tag(scope, slot)
+
+    def is_tagged(self, scope: Scope, slot: Slot) -> bool:
+        """True when the slot bears it, under any version of the key."""
+        return self._sealer.is_tagged(scope, slot)
 
     async def forget(self, scope: Scope) -> bool:
         """Deletes the values; the counters stay, so that an old quote never meets a newer value."""

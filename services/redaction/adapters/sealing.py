@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
@@ -20,6 +21,7 @@ from services.redaction.policy.placeholders import Slot
 from services.redaction.ports import Kept, MappingTampered, Scope
 
 _LABEL = b"hauberk redaction mapping 1"
+_TAG_LABEL = b"hauberk redaction tag 1"
 _NONCE = 12
 _INDEX = 16
 _REMEMBERED = 4096
@@ -41,6 +43,7 @@ class _Versions:
         # What knows a value again must not change while a conversation goes on: the oldest version has it until it is
         # withdrawn. (After that, a value that is said again gets a second number.)
         self.oldest = min((version.kid for version in versions), key=natural)
+        self.kids = [version.kid for version in versions]
         self._secrets = {version.kid: version.value for version in versions}
         self._keys: OrderedDict[tuple[str, Scope], ConversationKeys] = OrderedDict()
 
@@ -68,6 +71,17 @@ class Sealer:
         message = "\0".join((entity, workload, value)).encode()
         versions = self._versions()
         return hmac.digest(versions.of(versions.oldest, scope).index, message, "sha256")[:_INDEX]
+
+    def tag(self, scope: Scope, slot: Slot) -> str:
+        """Forty bits over the place, under the conversation's key, in letters of a placeholder."""
+        versions = self._versions()
+        return _tag(versions.of(versions.oldest, scope).index, slot)
+
+    def is_tagged(self, scope: Scope, slot: Slot) -> bool:
+        """True when the tag is of this place under a version of the key that is still there."""
+        versions = self._versions()
+        tags = [_tag(versions.of(kid, scope).index, slot) for kid in versions.kids]
+        return sum(hmac.compare_digest(tag, slot.tag) for tag in tags) > 0  # all are compared: no time to learn from
 
     def seal(self, scope: Scope, slot: Slot, kept: Kept) -> bytes:
         """The sealed record of one slot."""
@@ -112,6 +126,11 @@ def _derive(secret: bytes, scope: Scope) -> ConversationKeys:
 
 def _bound_to(scope: Scope, slot: Slot) -> bytes:
     return _LABEL + b"\0" + _parts(*_owner(scope), slot.entity, str(slot.number))
+
+
+def _tag(key: bytes, slot: Slot) -> str:
+    message = _TAG_LABEL + b"\0" + _parts(slot.entity, str(slot.number))
+    return base64.b32encode(hmac.digest(key, message, "sha256")[:5]).decode()
 
 
 def _owner(scope: Scope) -> tuple[str, str, str]:

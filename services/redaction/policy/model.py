@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
 
 # Found by the patterns of this package, faster and in more spellings than by the recognizers they replace.
-OWN_ENTITIES = frozenset({"PHONE_NUMBER", "EMAIL_ADDRESS", "CREDIT_CARD", "US_SSN", "DATE_TIME"})
+SUPERSEDED_ENTITIES = frozenset({"PHONE_NUMBER", "EMAIL_ADDRESS", "CREDIT_CARD", "US_SSN", "DATE_TIME"})
+# These, and what no recognizer there finds at all.
+OWN_ENTITIES = SUPERSEDED_ENTITIES | {"SECRET", "STREET_ADDRESS", "TITLE", "AGE"}
 # Found only by a language model of names; without one they are reported as not searched.
 MODEL_ENTITIES = frozenset({"PERSON", "LOCATION", "NRP", "ORGANIZATION"})
 # Stands for a piece of input that merely looks like a placeholder.
@@ -16,6 +20,13 @@ LITERAL = "LITERAL"
 CONTEXT_BOOST = 0.35
 # What a weak hit with such a word is worth at least; also Presidio's.
 CONTEXT_FLOOR = 0.4
+
+
+class WhenLate(Enum):
+    """What happens when names were not found in time: the first, and default, refuses."""
+
+    CLOSED = "closed"
+    PATTERNS_ONLY = "patterns_only"
 
 
 class RulesError(ValueError):
@@ -37,6 +48,19 @@ class Finding:
     validated: bool = False
 
 
+class OwnRecognizer(Protocol):
+    """A recognizer that an organisation brings."""
+
+    @property
+    def entity(self) -> str:
+        """What it finds."""
+        ...
+
+    def find(self, text: str) -> Iterator[Finding]:
+        """Its findings in the folded text."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What to look for, from what confidence a finding counts, and into links to which hosts a value may go back."""
@@ -47,6 +71,9 @@ class Rules:
     priority: tuple[str, ...] = ()
     version: str = "0"
     link_hosts: frozenset[str] = frozenset()
+    tagged: bool = False
+    recognizers: tuple[OwnRecognizer, ...] = ()
+    names_late: WhenLate = WhenLate.CLOSED
 
     def accepts(self, finding: Finding) -> bool:
         """True when the finding is wanted and sure enough."""
@@ -64,3 +91,4 @@ class Scan:
 
     findings: tuple[Finding, ...]
     lookalikes: int = 0
+    degraded: bool = False

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Tables that mark a kind of byte: one pass in C tells whether a text has any, several times faster than a search.
+_CONTROL_BYTES = bytes(1 if (n < 32 and n not in (9, 10, 13)) or n == 127 else 0 for n in range(256))
+_DIGIT_BYTES = bytes(48 <= n <= 57 for n in range(256))
 # Shown as nothing (or nearly so) although their category is not "format".
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0")
 _DASHES = dict.fromkeys("\u2212\u02d7\u2043", "-")
@@ -37,7 +40,7 @@ class View:
 
 def view(text: str) -> View:
     """Fold a text; plain ASCII costs one check."""
-    if text.isascii() and (text.isprintable() or not _CONTROL.search(text)):
+    if text.isascii() and 1 not in text.encode().translate(_CONTROL_BYTES):
         return View(text, None, len(text))
     table = {ch: folded for ch in set(text) if (folded := _fold(ch)) != ch}
     if not table:
@@ -45,6 +48,11 @@ def view(text: str) -> View:
     if all(len(folded) == 1 for folded in table.values()):
         return View(text.translate({ord(ch): folded for ch, folded in table.items()}), None, len(text))
     return _with_origins(text, table)
+
+
+def has_digits(text: str) -> bool:
+    """True when the text has an ASCII digit."""
+    return 1 in text.encode("utf-8", "surrogatepass").translate(_DIGIT_BYTES)
 
 
 def _with_origins(text: str, table: dict[str, str]) -> View:

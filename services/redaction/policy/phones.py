@@ -25,8 +25,11 @@ _DIGIT = re.compile(r"[0-9]")
 _ZIP = re.compile(r"[0-9]{5}-[0-9]{4}")
 
 
-def find_phones(text: str, start: int, end: int, taken: Taken) -> Iterator[Finding]:
-    """Yield the numbers in a stretch of digits, leaving out what a surer recognizer has taken."""
+def find_phones(text: str, start: int, end: int, taken: Taken, *, said: bool = True) -> Iterator[Finding]:
+    """Yield the numbers in a stretch of digits, leaving out what a surer recognizer has taken.
+
+    `said` is False when no word for a telephone stands anywhere in the text: then no number is one by such a word.
+    """
     at = start
     while at > max(0, start - 3) and text[at - 1] in "+( ":
         at -= 1
@@ -37,7 +40,8 @@ def find_phones(text: str, start: int, end: int, taken: Taken) -> Iterator[Findi
             taken.add(found.start, found.end)
             yield found
             at = min(found.end, end)
-    yield from _by_words(text, start, end, taken)
+    if said:
+        yield from _by_words(text, start, end, taken)
 
 
 def _strong(text: str, match: re.Match[str]) -> Finding | None:

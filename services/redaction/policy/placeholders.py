@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from services.redaction.policy.model import LITERAL, Finding
 
 LONGEST = 96
-_GRAMMAR = re.compile(r"<([A-Z][A-Z0-9_]{0,63}?)(?:_([1-9][0-9]{0,8}))?>")
+# A tag is written with the letters of a name, so that everything that follows placeholders follows tagged ones.
+_GRAMMAR = re.compile(r"<([A-Z][A-Z0-9_]{0,63}?)(?:_([1-9][0-9]{0,8}))?(?:_T([A-Z2-7]{8}))?>")
 _ENTITY = re.compile(r"[A-Z](?:[A-Z0-9_]{0,62}[A-Z0-9])?")
 _NUMBERED = re.compile(r".*_[0-9]+")
 _OPEN_END = re.compile(r"<[A-Z0-9_]{0,94}\Z")
@@ -17,13 +18,17 @@ _OPEN_END = re.compile(r"<[A-Z0-9_]{0,94}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One numbered place: the entity and which distinct value of it in the conversation."""
+    """One numbered place: the entity and which distinct value of it in the conversation; with a tag, if any, that only
+    this service can make."""
 
     entity: str
     number: int
+    tag: str = ""
 
     def __str__(self) -> str:
-        return f"<{self.entity}>" if self.number == 1 else f"<{self.entity}_{self.number}>"
+        number = "" if self.number == 1 else f"_{self.number}"
+        tag = f"_T{self.tag}" if self.tag else ""
+        return f"<{self.entity}{number}{tag}>"
 
 
 def is_entity_name(name: str) -> bool:
@@ -37,7 +42,7 @@ def slots_in(text: str, known: Callable[[str], bool]) -> Iterator[tuple[Slot, in
         return
     for match in _GRAMMAR.finditer(text):
         if known(match[1]) and match[2] != "1":
-            yield Slot(match[1], int(match[2] or 1)), match.start(), match.end()
+            yield Slot(match[1], int(match[2] or 1), match[3] or ""), match.start(), match.end()
 
 
 def find_lookalikes(text: str, known: Callable[[str], bool]) -> Iterator[Finding]:

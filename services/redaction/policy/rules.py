@@ -7,22 +7,36 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.redaction.policy.model import LITERAL, MODEL_ENTITIES, OWN_ENTITIES, Rules, RulesError
+from services.redaction.policy.custom import Custom, custom_of
+from services.redaction.policy.model import (
+    LITERAL,
+    MODEL_ENTITIES,
+    OWN_ENTITIES,
+    OwnRecognizer,
+    Rules,
+    RulesError,
+    WhenLate,
+)
 from services.redaction.policy.placeholders import is_entity_name
 from services.redaction.policy.targets.hosts import is_host
 
-_KEYS = frozenset({"version", "entities", "threshold", "thresholds", "priority", "link_hosts", "additions"})
-_ADDITION_KEYS = frozenset({"organisation", "brand", "entities", "link_hosts"})
+_KEYS = frozenset(
+    {"version", "entities", "threshold", "thresholds", "priority", "link_hosts", "names", "placeholders", "additions"}
+)
+_MOST_RECOGNIZERS = 64
+_ADDITION_KEYS = frozenset({"organisation", "brand", "entities", "link_hosts", "names", "recognizers"})
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Entities and link hosts beyond the base; an empty brand means every brand of the organisation."""
+    """Entities and link hosts beyond the base, and what late names mean; an empty brand is every one."""
 
     organisation: str
     brand: str
     entities: frozenset[str]
     link_hosts: frozenset[str] = frozenset()
+    names_late: WhenLate | None = None
+    recognizers: tuple[Custom, ...] = ()
 
     def meant_for(self, organisation: str, brand: str) -> bool:
         """True when the addition is in force there."""
@@ -38,21 +52,34 @@ class RuleBook:
     findable: frozenset[str]
 
     @property
+    def _own(self) -> frozenset[str]:
+        """Entities of recognizers that organisations bring."""
+        return frozenset(one.entity for addition in self.additions for one in addition.recognizers)
+
+    @property
     def version(self) -> str:
         """Version of the data behind it."""
         return self.base.version
 
     def knows(self, entity: str) -> bool:
         """True when a placeholder of this entity can have been issued by some policy."""
-        return entity in self.findable or entity in MODEL_ENTITIES or entity == LITERAL
+        return entity in self.findable or entity in MODEL_ENTITIES or entity == LITERAL or entity in self._own
 
     def rules_for(self, organisation: str, brand: str, also: frozenset[str] = frozenset()) -> Rules:
         """Base, additions and what the caller asks for on top: never less than the base."""
         entities = self.base.entities | also
-        for addition in self.additions:
+        late = self.base.names_late
+        recognizers: tuple[OwnRecognizer, ...] = ()
+        # What is said of one brand counts more than what is said of all.
+        for addition in sorted(self.additions, key=lambda one: one.brand != ""):
             if addition.meant_for(organisation, brand):
                 entities |= addition.entities
-        return self.base if entities == self.base.entities else replace(self.base, entities=entities)
+                recognizers += addition.recognizers
+                late = addition.names_late or late
+        if entities == self.base.entities and late is self.base.names_late and not recognizers:
+            return self.base
+        entities |= {one.entity for one in recognizers}
+        return replace(self.base, entities=entities, names_late=late, recognizers=recognizers)
 
     def link_hosts_for(self, organisation: str, brand: str) -> frozenset[str]:
         """Hosts into whose links a value may be filled."""
@@ -61,7 +88,7 @@ class RuleBook:
 
     def not_searched(self, rules: Rules) -> tuple[str, ...]:
         """Entities that the rules ask for and nothing here can find."""
-        return tuple(sorted(rules.entities - self.findable))
+        return tuple(sorted(rules.entities - self.findable - {one.entity for one in rules.recognizers}))
 
 
 def parse_rules(document: object, extra: frozenset[str] = frozenset()) -> RuleBook:
@@ -79,6 +106,8 @@ def parse_rules(document: object, extra: frozenset[str] = frozenset()) -> RuleBo
         priority=tuple(_entity(name, findable, "priority") for name in _list(data.get("priority", []), "priority")),
         version=_version(data),
         link_hosts=_hosts(data.get("link_hosts", []), "link_hosts"),
+        tagged=_tagged(data.get("placeholders", "readable")),
+        names_late=_late(data.get("names", {}), "names") or WhenLate.CLOSED,
     )
     additions = tuple(_addition(entry, findable) for entry in _list(data.get("additions", []), "additions"))
     return RuleBook(base, additions, findable)
@@ -96,9 +125,30 @@ def _addition(entry: object, findable: frozenset[str]) -> Addition:
     if not isinstance(organisation, str) or not organisation or not isinstance(brand, str):
         raise RulesError("additions: organisation (and brand, if any) must be names")
     hosts = _hosts(fields.get("link_hosts", []), "additions.link_hosts")
-    if hosts and "entities" not in fields:
-        return Addition(organisation, brand, frozenset(), hosts)
-    return Addition(organisation, brand, _entities(fields.get("entities"), findable, "additions.entities"), hosts)
+    late = _late(fields.get("names", {}), "additions.names")
+    own = _recognizers(fields.get("recognizers", []), findable)
+    if (hosts or late or own) and "entities" not in fields:
+        return Addition(organisation, brand, frozenset(), hosts, late, own)
+    entities = _entities(fields.get("entities"), findable, "additions.entities")
+    return Addition(organisation, brand, entities, hosts, late, own)
+
+
+def _recognizers(value: object, findable: frozenset[str]) -> tuple[Custom, ...]:
+    entries = _list(value, "recognizers")
+    if len(entries) > _MOST_RECOGNIZERS:
+        raise RulesError(f"recognizers: at most {_MOST_RECOGNIZERS}")
+    return tuple(custom_of(_mapping(entry, "recognizers"), findable) for entry in entries)
+
+
+def _late(value: object, key: str) -> WhenLate | None:
+    fields = _mapping(value, key)
+    _only(fields, frozenset({"when_late"}), key)
+    if "when_late" not in fields:
+        return None
+    try:
+        return WhenLate(fields["when_late"])
+    except ValueError:
+        raise RulesError(f"{key}.when_late: closed or patterns_only is needed") from None
 
 
 def _hosts(value: object, key: str) -> frozenset[str]:
@@ -127,6 +177,12 @@ def _share(value: object, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise RulesError(f"{key}: a number from 0 to 1 is needed")
     return float(value)
+
+
+def _tagged(value: object) -> bool:
+    if value not in ("readable", "tagged"):
+        raise RulesError("placeholders: readable or tagged")
+    return value == "tagged"
 
 
 def _only(data: Mapping[str, object], allowed: frozenset[str], key: str) -> None:

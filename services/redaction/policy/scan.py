@@ -6,20 +6,27 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from services.redaction.policy.addresses import find_addresses
+from services.redaction.policy.ages import find_ages, find_spelled_ages
 from services.redaction.policy.cards import find_cards
 from services.redaction.policy.dates import find_dates, find_named_dates
 from services.redaction.policy.emails import find_emails
+from services.redaction.policy.gates import Gates, words_of_gates
 from services.redaction.policy.intervals import Taken
 from services.redaction.policy.model import LITERAL, OWN_ENTITIES, Finding, Rules, Scan
-from services.redaction.policy.normalise import view
+from services.redaction.policy.normalise import has_digits, view
 from services.redaction.policy.phones import find_phones
 from services.redaction.policy.placeholders import find_lookalikes
 from services.redaction.policy.resolve import resolve
+from services.redaction.policy.secrets import HEADS, find_secrets
 from services.redaction.policy.ssn import find_ssns
+from services.redaction.policy.titles import find_titles
 
 # A stretch in which every number shape can lie whole: digits and what stands between them.
-_STRETCH = re.compile(r"[0-9](?:[0-9 .\-/()]*[0-9])?")
+_STRETCH = re.compile(r"[0-9][0-9 .\-/()]{2,}[0-9]")
 _BETWEEN = " .-/()"
+_LEAST_DIGITS = 7  # of a telephone number, the shortest kind without marks
+_GATES = Gates(words_of_gates(HEADS))
 _NUMERIC = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "DATE_TIME"})
 
 
@@ -30,44 +37,74 @@ class Finder(Protocol):
         """All findings of the wanted entities."""
 
 
-def scan(text: str, rules: Rules, known: Callable[[str], bool], finders: Sequence[Finder] = ()) -> Scan:
-    """Search one text. The findings are disjoint, in order, and in code points of the given text."""
+def scan(
+    text: str,
+    rules: Rules,
+    known: Callable[[str], bool],
+    finders: Sequence[Finder] = (),
+    extra: Sequence[Finding] = (),
+) -> Scan:
+    """Search one text. The findings are disjoint, in order, and in code points of the given text.
+
+    `extra` are findings made elsewhere (names, places, values known already), in code points of the given text.
+    """
     folded = view(text)
     accepted = list(_own(folded.text, rules))
     further = rules.entities - OWN_ENTITIES
     if further:
         for finder in finders:
             accepted.extend(f for f in finder.find(folded.text, further) if rules.accepts(f))
+    for recognizer in rules.recognizers:
+        accepted.extend(filter(rules.accepts, recognizer.find(folded.text)))
     lookalikes = list(find_lookalikes(folded.text, known)) if "<" in folded.text else []
-    if not accepted and not lookalikes:
+    if not accepted and not lookalikes and not extra:
         return Scan(())
     accepted.extend(lookalikes)
     if folded.origins is not None:
         accepted = [Finding(f.entity, *folded.span(f.start, f.end), f.score, f.validated) for f in accepted]
+    accepted.extend(f for f in extra if rules.accepts(f))
     found = resolve(accepted, rules)
     return Scan(tuple(found), sum(f.entity == LITERAL for f in found))
 
 
 def _own(text: str, rules: Rules) -> Iterator[Finding]:
-    wanted = rules.entities
+    wanted, gates = rules.entities, _GATES.open_in(text)
     if "EMAIL_ADDRESS" in wanted and "@" in text:
         yield from filter(rules.accepts, find_emails(text))
-    if not wanted & _NUMERIC:
-        return
-    numbers = False
-    for stretch in _STRETCH.finditer(text):
-        numbers = True
-        start, end = stretch.span()
-        if end - start >= 4:
-            yield from _numeric(text, start, end, rules)
-    if numbers and "DATE_TIME" in wanted:
+    if "SECRET" in wanted and gates:
+        yield from filter(rules.accepts, find_secrets(text, gates))
+    if "title" in gates and ("TITLE" in wanted or "PERSON" in wanted):
+        yield from filter(rules.accepts, find_titles(text, wanted))
+    if "spelled age" in gates and "AGE" in wanted:
+        yield from filter(rules.accepts, find_spelled_ages(text))
+    if has_digits(text):
+        yield from _with_digits(text, rules, gates)
+
+
+def _with_digits(text: str, rules: Rules, gates: set[str]) -> Iterator[Finding]:
+    wanted = rules.entities
+    if "AGE" in wanted:
+        yield from filter(rules.accepts, find_ages(text, gates))
+    if "STREET_ADDRESS" in wanted:
+        yield from filter(rules.accepts, find_addresses(text, gates))
+    if wanted & _NUMERIC:
+        said = frozenset(entity for entity in _NUMERIC if f"word {entity}" in gates)
+        for stretch in _STRETCH.finditer(text):
+            piece = stretch[0]
+            digits = len(piece) - sum(map(piece.count, _BETWEEN))
+            if digits >= _LEAST_DIGITS or _may_be_date(piece):
+                yield from _numeric(text, *stretch.span(), digits, rules, said)
+    if "month" in gates and "DATE_TIME" in wanted:
         yield from filter(rules.accepts, find_named_dates(text))
 
 
-def _numeric(text: str, start: int, end: int, rules: Rules) -> Iterator[Finding]:
+def _may_be_date(piece: str) -> bool:
+    return "/" in piece or piece.count("-") > 1 or piece.count(".") > 1
+
+
+def _numeric(text: str, start: int, end: int, digits: int, rules: Rules, said: frozenset[str]) -> Iterator[Finding]:
     """Surer kinds first; only what counts takes its place, so that a doubtful card does not hide a telephone."""
     wanted = rules.entities
-    digits = end - start - sum(map(text[start:end].count, _BETWEEN))
     taken: list[Finding] = []
     if "DATE_TIME" in wanted and digits < end - start:
         taken.extend(filter(rules.accepts, find_dates(text, start, end)))
@@ -79,5 +116,6 @@ def _numeric(text: str, start: int, end: int, rules: Rules) -> Iterator[Finding]
     if digits >= 12 and "CREDIT_CARD" in wanted:
         taken.extend(filter(rules.accepts, find_cards(text, start, end)))
     yield from taken
-    if digits >= 7 and "PHONE_NUMBER" in wanted:
-        yield from filter(rules.accepts, find_phones(text, start, end, Taken(taken)))
+    if digits >= _LEAST_DIGITS and "PHONE_NUMBER" in wanted:
+        said_so = "PHONE_NUMBER" in said
+        yield from filter(rules.accepts, find_phones(text, start, end, Taken(taken), said=said_so))

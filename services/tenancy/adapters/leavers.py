@@ -1,4 +1,4 @@
-"""Tells auth that somebody is no member any more, with the token of whoever removed them."""
+"""Tells auth that a member or a brand is gone, with the token of whoever removed it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ class AuthLeavers:
 
     async def ended(self, token: str, user: str) -> None:
         """See the port."""
-        request = pb.EndMembershipRequest(user=user)
         stub = rpc.AuthServiceStub(self._dial())
+        await self._call(stub.EndMembership, pb.EndMembershipRequest(user=user), token, "auth.EndMembership")
+
+    async def brand_ended(self, token: str, brand: str) -> None:
+        """See the port."""
+        stub = rpc.AuthServiceStub(self._dial())
+        await self._call(stub.EndBrand, pb.EndBrandRequest(brand=brand), token, "auth.EndBrand")
+
+    async def _call(self, method: Any, request: Any, token: str, name: str) -> None:
         try:
-            await self._client.call(
-                stub.EndMembership, request, at_most=AT_MOST, token=token, name="auth.EndMembership"
-            )
+            await self._client.call(method, request, at_most=AT_MOST, token=token, name=name)
         except InvalidArgument:  # the request is ours: nobody's field is wrong but this adapter's
             raise Unavailable("auth") from None

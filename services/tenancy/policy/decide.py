@@ -85,7 +85,7 @@ def touches_owner(before: Member | None, after: Member | None) -> bool:
 
 def leaves_no_owner(owners: frozenset[str], user: str, after: Member | None) -> bool:
     """Whether a change would take the last owner who reaches the whole organisation."""
-    stays = after is not None and OWNER_ROLE in after.roles and after.all_brands
+    stays = after is not None and OWNER_ROLE in after.roles and after.all_brands and not after.suspended
     return user in owners and not stays and owners == {user}
 
 

@@ -28,13 +28,15 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """Lifecycle facts; `created_at` is unix seconds."""
+    """Lifecycle facts; times are unix seconds, `etag` is another one after each change."""
 
     organisation: str
     display_name: str
     plan: str
     status: Status
     created_at: float
+    changed_at: float = 0.0
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Brand:
     display_name: str
     zone: str
     created_at: float = 0.0
+    changed_at: float = 0.0
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,10 @@ class Member:
     brands: frozenset[str]
     all_brands: bool
     joined_at: float = 0.0
+    display_name: str = ""
+    suspended: bool = False
+    changed_at: float = 0.0
+    etag: str = ""
 
     def may_use(self, brand: str) -> bool:
         """Whether the membership reaches a brand that exists."""
@@ -77,7 +85,8 @@ DEFAULTS_ONLY = Pointers()
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the store knows of a caller in its own organisation; `member` is None for a stranger."""
+    """What the store knows of a caller in its own organisation; `member` is None for a stranger, and for a member who
+    is suspended: nothing tells the two apart."""
 
     organisation: str
     plan: str

@@ -8,6 +8,7 @@ from services.tenancy.servicer.conversations import Conversations
 from services.tenancy.servicer.core import Core
 from services.tenancy.servicer.decisions import Decisions
 from services.tenancy.servicer.directory import Directory
+from services.tenancy.servicer.invitations import Invitations
 from services.tenancy.servicer.knowledge import Knowledge
 from services.tenancy.servicer.lifecycle import Lifecycle
 from services.tenancy.servicer.policies import Policies
@@ -17,7 +18,15 @@ __all__ = ["Core", "TenancyServicer"]
 
 
 class TenancyServicer(
-    Decisions, Policies, Resources, Knowledge, Conversations, Lifecycle, Directory, stubs.TenancyServiceServicer
+    Decisions,
+    Policies,
+    Resources,
+    Knowledge,
+    Conversations,
+    Lifecycle,
+    Directory,
+    Invitations,
+    stubs.TenancyServiceServicer,
 ):
     """The methods that this version serves; the boundary answers UNIMPLEMENTED for the others."""
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from services.kit.clock import Clock
 from services.tenancy.conversations import Conversations
 from services.tenancy.directory import Directory
+from services.tenancy.invitations import Invitations
 from services.tenancy.judging import Judge
 from services.tenancy.knowledge import Knowledge
+from services.tenancy.own_settings import OwnSettings
 from services.tenancy.policy_admin import PolicyAdmin
 from services.tenancy.policysets import PolicySets
 from services.tenancy.ports import FactsReader, Lifecycle, TenancyStore
@@ -30,6 +32,8 @@ class Core:
     store: TenancyStore
     lifecycle: Lifecycle
     directory: Directory
+    own_settings: OwnSettings
+    invitations: Invitations
     plans: frozenset[str]
     judge: Judge
     resources: Resources

@@ -1,18 +1,13 @@
-"""The reference: what the scripts must do, written down a second time without Redis, over explicit time.
-
-It keeps what the scripts throw away (every window there ever was), so that their two cells are put to the test.
-"""
+"""The reference: what the scripts must do, written down a second time without Redis, over explicit time."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
 from services.ratelimit.policy import (
     Algorithm,
-    Calendar,
-    Costs,
+    Group,
+    Level,
     Limit,
     Mode,
     OnExpiry,
@@ -21,121 +16,13 @@ from services.ratelimit.policy import (
     Unit,
     money,
 )
-from services.ratelimit.ports import Answer, Settled, Status, Use
-
-SECOND = 1_000_000
-Key = tuple[str, str]
-
-
-def window_start(limit: Limit, now: int) -> int:
-    """Start of the window that holds `now`, microseconds."""
-    if limit.calendar is None:
-        width = limit.window_seconds * SECOND
-        return now - now % width
-    day = datetime.fromtimestamp(now // SECOND, tz=UTC).replace(hour=0, minute=0, second=0)
-    if limit.calendar is Calendar.MONTH:
-        day = day.replace(day=1)
-    return int(day.timestamp()) * SECOND
+from services.ratelimit.ports import Addition, Answer, Ask, Settled, Status, Use
+from tests.contract.ratelimit.model_counters import SECOND, Entry, Hold, Key, window_end
+from tests.contract.ratelimit.model_penalties import PENALISED, Offenders
 
 
-def window_end(limit: Limit, now: int) -> int:
-    if limit.calendar is None:
-        return window_start(limit, now) + limit.window_seconds * SECOND
-    start = datetime.fromtimestamp(window_start(limit, now) // SECOND, tz=UTC)
-    if limit.calendar is Calendar.DAY:
-        return int((start + timedelta(days=1)).timestamp()) * SECOND
-    return int((start + timedelta(days=32)).replace(day=1).timestamp()) * SECOND
-
-
-@dataclass
-class Entry:
-    key: Key
-    limit: Limit
-    amount: int
-    asked: int
-    window: int
-
-
-@dataclass
-class Hold:
-    workload: str
-    print: object
-    at: int
-    expires: int
-    price: Price
-    entries: list[Entry]
-    state: str = "held"
-    charged: int = 0
-
-
-@dataclass
-class Model:
+class Model(Offenders):
     """One organisation."""
-
-    now: int
-    tat: dict[Key, int] = field(default_factory=dict)
-    spent: dict[Key, dict[int, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
-    holds: dict[str, Hold] = field(default_factory=dict)
-
-    def used(self, key: Key, limit: Limit, more: int = 0, window: int | None = None) -> int:
-        """What counts now, if `more` were added to `window` (the current one by default)."""
-        start = window_start(limit, self.now)
-        before = window_start(limit, start - 1)
-        cells = self.spent[key]
-        current = cells[start] + (more if window in (None, start) else 0)
-        previous = cells[before] + (more if window == before else 0)
-        if limit.algorithm is Algorithm.CALENDAR:
-            return previous if window == before else current
-        width = limit.window_seconds * 1000
-        left = width - (self.now - start) // 1000
-        return current + -(-previous * left // width)
-
-    def fits(self, key: Key, limit: Limit, need: int) -> bool:
-        if need > limit.capacity:
-            return False
-        if limit.algorithm is Algorithm.GCRA:
-            backlog = max(self.tat.get(key, 0), self.now) - self.now
-            return backlog + need * limit.interval_us <= limit.capacity * limit.interval_us
-        return self.used(key, limit, need) <= limit.capacity
-
-    def wait(self, key: Key, limit: Limit, need: int) -> int:
-        """The first instant at which it fits, found by looking (windows) or solving (GCRA)."""
-        if limit.algorithm is Algorithm.GCRA:
-            backlog = max(self.tat.get(key, 0), self.now) - self.now
-            return backlog + (need - limit.capacity) * limit.interval_us
-        if limit.algorithm is Algorithm.CALENDAR:
-            return window_end(limit, self.now) - self.now
-        first, now = self.now // 1000, self.now
-        low, high = first, first + 2 * limit.window_seconds * 1000 + 1
-        while low + 1 < high:  # what is used only falls while nothing is added
-            middle = (low + high) // 2
-            self.now = middle * 1000
-            low, high = (low, middle) if self.used(key, limit, need) <= limit.capacity else (middle, high)
-        self.now = now
-        return high * 1000 - now
-
-    def standing(self, key: Key, limit: Limit, need: int | None) -> Standing:
-        ok = need is None or need == 0 or self.fits(key, limit, need)
-        never = not ok and need is not None and need > limit.capacity
-        wait = 0 if ok or never or need is None else self.wait(key, limit, need)
-        return Standing(limit, ok, never, 0, wait, 0)
-
-    def shown(self, key: Key, s: Standing) -> Standing:
-        """With what is left and the reset, after any charge."""
-        limit = s.limit
-        if limit.algorithm is Algorithm.GCRA:
-            backlog = max(self.tat.get(key, 0), self.now) - self.now
-            left = (limit.capacity * limit.interval_us - backlog) // limit.interval_us
-            return Standing(limit, s.fits, s.never, max(0, left), s.wait_us, backlog)
-        left = max(0, limit.capacity - self.used(key, limit))
-        start, end = window_start(limit, self.now), window_end(limit, self.now)
-        reset = end - self.now
-        if limit.algorithm is Algorithm.SLIDING:
-            if self.spent[key][start]:
-                reset += limit.window_seconds * SECOND
-            elif not self.spent[key][window_start(limit, start - 1)]:
-                reset = 0
-        return Standing(limit, s.fits, s.never, left, s.wait_us, reset)
 
     def add(self, entry: Entry, delta: int, at: int) -> None:
         if delta and entry.limit.algorithm is Algorithm.GCRA:
@@ -158,61 +45,96 @@ class Model:
         for _, name in sorted(due)[:8]:
             self.expire(self.holds[name])
 
-    def decide(
-        self,
-        limits: list[tuple[str, Limit]],
-        mode: Mode,
-        costs: Costs,
-        price: Price,
-        workload: str,
-        name: str,
-        ttl: int,
-    ) -> Answer:
+    def decide(self, ask: Ask) -> Answer:
         self.reap()
-        keys = [((subject, limit.id), limit) for subject, limit in limits]
-        fingerprint = (mode, costs, tuple(subject for subject, _ in limits))
-        known = self.holds.get(name) if mode is not Mode.PEEK else None
+        groups = [(":".join(bound.name), bound.group) for bound in ask.groups]
+        fingerprint = (ask.mode, ask.costs, tuple(subject for subject, _ in groups))
+        penalty = self.penalty(groups)
+        known = self.holds.get(ask.request_id) if ask.mode is not Mode.PEEK else None
         if known:
             alive = known.state == "taken" or (known.state == "held" and known.expires > self.now)
-            if not alive or known.workload != workload or known.print != fingerprint:
+            if not alive or known.workload != ask.workload or known.print != fingerprint:
                 return Answer(Status.SPENT, (), self.now)
-            rows = tuple(self.shown(key, self.standing(key, limit, None)) for key, limit in keys)
-            return Answer(Status.ALLOWED, rows, self.now, known.expires, True)
-        first = []
-        for key, limit in keys:
-            need = costs.of(limit.unit)
-            if mode is Mode.RESERVE and not (limit.unit is Unit.MICRO_USD and price == Price(0, 0)):
-                need = max(need, 1)
-            first.append(self.standing(key, limit, need))
-        allowed = all(s.fits or s.limit.observe for s in first)
+        rows = [row for subject, group in groups for row in self._rows(subject, group, ask, replay=known is not None)]
+        if known:
+            shown = tuple(self.shown(key, s) for key, s, _, _ in rows)
+            return Answer(Status.ALLOWED, shown, self.now, known.expires, True, penalty)
+        allowed = all(s.fits or s.limit.observe for _, s, _, _ in rows)
+        suspended = penalty is not None and penalty.level is Level.SUSPEND and self.rules and self.rules.enforced
         expires = 0
-        if allowed and mode is not Mode.PEEK:
-            expires = self._charge(
-                keys, first, mode, costs, Hold(workload, fingerprint, self.now, 0, price, []), name, ttl
-            )
-        rows = tuple(self.shown(key, s) for (key, _), s in zip(keys, first, strict=True))
-        return Answer(Status.ALLOWED if allowed else Status.REFUSED, rows, self.now, expires)
+        if allowed and not suspended and ask.mode is not Mode.PEEK:
+            expires = self._charge(rows, ask, fingerprint, [subject for subject, _ in groups])
+        elif not suspended and not allowed and ask.mode is not Mode.PEEK:
+            self._strike(rows, groups)
+        shown = tuple(self.shown(key, s) for key, s, _, _ in rows)
+        status = Status.ALLOWED if allowed and not suspended else Status.REFUSED
+        return Answer(status, shown, self.now, expires, False, penalty)
+
+    def _rows(self, subject: str, group: Group, ask: Ask, *, replay: bool) -> list[tuple[Key, Standing, int, Limit]]:
+        """For each limit: its key, its standing, what it takes, and the limit as the policy has it."""
+        weight, score = self.weight(subject, group)
+        rows = []
+        for base in group.limits:
+            limit, key = base, (subject, base.id)
+            if base.trusted > base.capacity and score < base.trusted_below:
+                limit = replace(base, limit=base.trusted, capacity=base.trusted)
+            need = takes = self._asked(base, ask)
+            free = base.unit is Unit.MICRO_USD and ask.price == Price(0, 0)
+            if replay:
+                rows.append((key, Standing(limit, fits=True, never=False, remaining=0, wait_us=0, reset_us=0), 0, base))
+                continue
+            if ask.mode is Mode.RESERVE and not free:
+                need = max(need, 1)
+            held = base.capacity * base.hold_permille // 1000
+            spends = base.unit in (Unit.TOKENS, Unit.MICRO_USD) and not base.exact and base.hold_permille < 1000
+            clamped = False
+            if need <= limit.capacity:
+                if base.unit is Unit.REQUESTS and weight > 1 and takes > 0:
+                    need = takes = max(need, min(limit.capacity, need * weight))
+                elif ask.mode is Mode.RESERVE and spends and need > max(1, held):
+                    need = takes = max(1, held)
+                    clamped = True
+            found = self.standing(key, limit, need)
+            rows.append((key, replace(found, clamped=clamped and found.fits), takes, base))
+        return rows
+
+    @staticmethod
+    def _asked(limit: Limit, ask: Ask) -> int:
+        costs = ask.costs
+        if limit.unit is Unit.REQUESTS:
+            return costs.requests
+        if limit.unit is Unit.TOKENS:
+            return max(costs.tokens, costs.most_tokens) if limit.exact else costs.tokens
+        if limit.unit is Unit.MICRO_USD:
+            return max(costs.micro_usd, costs.most_micro_usd) if limit.exact else costs.micro_usd
+        looks = ask.mode is Mode.PEEK and (costs.requests or costs.tokens or costs.micro_usd)
+        return 1 if ask.mode is Mode.RESERVE or looks else 0
+
+    def _strike(self, rows: list[tuple[Key, Standing, int, Limit]], groups: list[tuple[str, Group]]) -> None:
+        penal = {subject for subject, group in groups if group.subject in PENALISED}
+        guilty = {
+            key[0]
+            for key, s, _, base in rows
+            if key[0] in penal and base.unit is Unit.REQUESTS and not (s.fits or s.never or base.observe)
+        }
+        for subject in guilty:
+            if self.rules is not None and self.rules.strike > 0:
+                self.blame(subject, self.rules.strike)
 
     def _charge(
-        self,
-        keys: list[tuple[Key, Limit]],
-        first: list[Standing],
-        mode: Mode,
-        costs: Costs,
-        hold: Hold,
-        name: str,
-        ttl: int,
+        self, rows: list[tuple[Key, Standing, int, Limit]], ask: Ask, fingerprint: object, subjects: list[str]
     ) -> int:
-        for (key, limit), s in zip(keys, first, strict=True):
-            if s.fits:
-                amount = costs.of(limit.unit)
-                start = 0 if limit.algorithm is Algorithm.GCRA else window_start(limit, self.now)
-                entry = Entry(key, limit, amount, amount, start)
-                self.add(entry, amount, self.now)
+        reserve = ask.mode is Mode.RESERVE
+        hold = Hold(ask.workload, fingerprint, self.now, self.now + ask.hold_us if reserve else 0, ask.price, [])
+        hold.tokens, hold.micro_usd, hold.subjects = ask.costs.tokens, ask.costs.micro_usd, subjects
+        for key, s, takes, base in rows:
+            if s.fits and base.algorithm is not Algorithm.LIVE:
+                start = 0 if base.algorithm is Algorithm.GCRA else self.start(base, self.now)
+                entry = Entry(key, s.limit, base, takes, takes, start)
+                self.add(entry, takes, self.now)
                 hold.entries.append(entry)
-        hold.state = "held" if mode is Mode.RESERVE else "taken"
-        hold.expires = self.now + ttl if mode is Mode.RESERVE else 0
-        self.holds[name] = hold
+        hold.state = "held" if reserve else "taken"
+        self.holds[ask.request_id] = hold
         return hold.expires
 
     def settle(self, name: str, workload: str, use: Use | None, keep: bool) -> tuple[Settled, int]:
@@ -224,43 +146,77 @@ class Model:
         if hold.state == "held" and hold.expires <= self.now:
             self.expire(hold)
         outcome = Settled.EXPIRED if hold.state == "expired" else Settled.APPLIED
-        used = self._costs(hold, use) if use else Costs(0, 0, 0)
+        used = self._used(hold, use) if use else {}
         for entry in hold.entries:
-            amount = used.of(entry.limit.unit)
+            amount = used.get(entry.limit.unit, 0)
             if entry.limit.unit is Unit.REQUESTS and (use or keep):
                 amount = max(amount, entry.asked)
             self.add(entry, amount - entry.amount, hold.at)
-        hold.state, hold.charged = "settled", used.micro_usd
-        return outcome, used.micro_usd
+        hold.state, hold.charged = "settled", used.get(Unit.MICRO_USD, 0)
+        return outcome, hold.charged
 
-    def extend(self, name: str, workload: str, use: Use, ttl: int) -> Answer | None:
+    def extend(self, name: str, workload: str, more: Addition) -> Answer | None:
         hold = self.holds.get(name)
         if hold is None or hold.workload != workload or hold.state != "held" or hold.expires <= self.now:
             return None
-        more = self._costs(hold, use)
-        rows = [self._extended(entry, more.of(entry.limit.unit)) for entry in hold.entries]
+        use = self._used(hold, more.use)
+        known = hold.added.get(more.request_id) if more.request_id else None
+        if known is not None and known != use:
+            return Answer(Status.SPENT, (), self.now)
+        needs = [0 if known is not None else self._more(hold, entry, use) for entry in hold.entries]
+        rows = [self._extended(entry, need) for entry, need in zip(hold.entries, needs, strict=True)]
         allowed = all(s.fits or s.limit.observe for s in rows)
-        if allowed:
-            for entry in hold.entries:
-                self.add(entry, more.of(entry.limit.unit), hold.at)
-                entry.amount += more.of(entry.limit.unit)
-                entry.asked += more.of(entry.limit.unit)
-            hold.expires = max(hold.expires, min(self.now + ttl, hold.at + 3600 * SECOND))
-        shown = tuple(self.shown(entry.key, s) for entry, s in zip(hold.entries, rows, strict=True))
-        return Answer(Status.ALLOWED if allowed else Status.REFUSED, shown, self.now, hold.expires)
-
-    def _extended(self, entry: Entry, need: int) -> Standing:
-        limit = entry.limit
-        start = window_start(limit, self.now) if limit.algorithm is not Algorithm.GCRA else 0
-        if need == 0 or limit.algorithm is Algorithm.GCRA or entry.window == start:
-            return self.standing(entry.key, limit, need)
-        previous = entry.window == window_start(limit, start - 1)
-        ok = not previous or self.used(entry.key, limit, need, entry.window) <= limit.capacity
-        return Standing(limit, ok, not ok, 0, 0, 0)
+        if allowed and known is None:
+            for entry, need in zip(hold.entries, needs, strict=True):
+                self.add(entry, need, hold.at)
+                entry.amount += need
+                entry.asked += need
+            hold.tokens += use[Unit.TOKENS]
+            hold.micro_usd += use[Unit.MICRO_USD]
+            hold.expires = max(hold.expires, min(self.now + more.hold_us, hold.at + 3600 * SECOND))
+            if more.request_id:
+                hold.added[more.request_id] = use
+                hold.added = dict(list(hold.added.items())[-16:])
+        shown = tuple(self._after(entry, s) for entry, s in zip(hold.entries, rows, strict=True))
+        status = Status.ALLOWED if allowed else Status.REFUSED
+        return Answer(status, shown, self.now, hold.expires, known is not None)
 
     @staticmethod
-    def _costs(hold: Hold, use: Use) -> Costs:
+    def _more(hold: Hold, entry: Entry, use: dict[Unit, int]) -> int:
+        unit = entry.limit.unit
+        if not entry.limit.exact:
+            return use[unit]
+        before = hold.tokens if unit is Unit.TOKENS else hold.micro_usd
+        return max(0, before + use[unit] - entry.amount)
+
+    def _extended(self, entry: Entry, need: int) -> Standing:
+        limit, key = entry.limit, entry.key
+        if need == 0 or limit.algorithm is Algorithm.GCRA:
+            return self.standing(key, limit, need)
+        if limit.algorithm is Algorithm.CALENDAR:
+            ok = self.spent[key][entry.window] + need <= limit.capacity
+            ends = max(0, window_end(limit, entry.window, self.zone) - self.now)
+            never = not ok and (need > limit.capacity or ends == 0)
+            return Standing(limit, ok, never, 0, 0 if ok or never else ends, 0)
+        start = self.start(limit, self.now)
+        if entry.window == start:
+            return self.standing(key, limit, need)
+        previous = entry.window == self.start(limit, start - 1)
+        ok = not previous or self.used(key, limit, need, entry.window) <= limit.capacity
+        return Standing(limit, ok, not ok, 0, 0, 0)
+
+    def _after(self, entry: Entry, s: Standing) -> Standing:
+        if entry.limit.algorithm is Algorithm.CALENDAR:
+            left = max(0, entry.limit.capacity - self.spent[entry.key][entry.window])
+            ends = max(0, window_end(entry.limit, entry.window, self.zone) - self.now)
+            return replace(s, limit=entry.base, remaining=left, reset_us=ends)
+        return replace(self.shown(entry.key, s), limit=entry.base)
+
+    @staticmethod
+    def _used(hold: Hold, use: Use) -> dict[Unit, int]:
         price = use.price or hold.price
-        return Costs(
-            use.requests, use.input_tokens + use.output_tokens, money(price, use.input_tokens, use.output_tokens)
-        )
+        return {
+            Unit.REQUESTS: use.requests,
+            Unit.TOKENS: use.input_tokens + use.output_tokens,
+            Unit.MICRO_USD: money(price, use.input_tokens, use.output_tokens),
+        }

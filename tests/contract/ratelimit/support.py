@@ -26,7 +26,7 @@ from services.ratelimit.policy import (
     Subject,
     Unit,
 )
-from services.ratelimit.ports import Answer, Ask, BoundGroup
+from services.ratelimit.ports import Answer, Ask, BoundGroup, LimitStore
 from services.ratelimit.settings import DEFAULT_POLICY
 
 SECOND = 1_000_000
@@ -71,8 +71,9 @@ def virtual_limits(store: RedisStore, clock: VirtualClock) -> RedisLimits:
 
 
 def limit(algorithm: Algorithm, amount: int, window: int | Calendar, unit: Unit = Unit.REQUESTS, **more: Any) -> Limit:
+    whose = f".{more['zone']}" if "zone" in more else ""
     base = Limit(
-        id=f"{unit}.{algorithm}.{window}",
+        id=f"{unit}.{algorithm}.{window}{whose}",
         subject=Subject.USER_BRAND,
         unit=unit,
         algorithm=algorithm,
@@ -92,12 +93,21 @@ def group(*limits: Limit, subject: Subject = Subject.USER_BRAND) -> Group:
     return Group(subject, limits)
 
 
+RACE_BUDGET = 350_000
+
+
+def race_budget() -> dict[str, Group]:
+    """One exact budget of tokens, and a count of requests beside it that nobody reaches."""
+    budget = limit(Algorithm.CALENDAR, RACE_BUDGET, Calendar.MONTH, Unit.TOKENS, exact=True)
+    return {"all": group(budget, limit(Algorithm.CALENDAR, 10**6, Calendar.MONTH))}
+
+
 def default_policy() -> PolicyDocument:
     return load_policy(DEFAULT_POLICY)
 
 
 async def ask(
-    store: RedisLimits,
+    store: LimitStore,
     partition: str,
     groups: dict[str, Group],
     mode: Mode = Mode.TAKE,

@@ -10,7 +10,7 @@ import pytest
 from services.kit.redis import RedisStore
 from services.ratelimit.adapters.redis_limits import RedisLimits
 from services.ratelimit.policy import Algorithm, Calendar, Mode, OnExpiry, Price, Unit
-from services.ratelimit.ports import Reservation, Settled, Status, Use
+from services.ratelimit.ports import Addition, Reservation, Settled, Status, Use
 from tests.contract.ratelimit.conftest import NOON
 from tests.contract.ratelimit.support import SECOND, VirtualClock, ask, fresh, group, limit, request_id
 
@@ -78,7 +78,7 @@ async def test_another_workload_can_neither_settle_nor_extend(limits: RedisLimit
     theirs = Reservation(org, mine.id, foreign)
     assert await limits.commit(theirs, Use(0, 0, 0, None)) == (Settled.UNKNOWN, 0)
     assert await limits.release(theirs, keep_requests=False) is Settled.UNKNOWN
-    assert await limits.extend(theirs, Use(0, 1, 0, None), SECOND, ALL.limits) is None
+    assert await limits.extend(theirs, Addition(Use(0, 1, 0, None), SECOND), ALL.limits) is None
     assert await used(limits, org) == [1, 300, 500]
 
 
@@ -113,7 +113,7 @@ async def test_an_expired_reservation_cannot_be_extended_or_replayed(timed: Redi
     org = fresh()
     reservation = await reserve(timed, org)
     await clock.set(NOON + 61 * SECOND)
-    assert await timed.extend(reservation, Use(0, 1, 0, None), SECOND, ALL.limits) is None
+    assert await timed.extend(reservation, Addition(Use(0, 1, 0, None), SECOND), ALL.limits) is None
     again = await ask(
         timed, org, {"ann": ALL}, Mode.RESERVE, request=reservation.id, requests=1, tokens=300, micro_usd=500
     )
@@ -167,12 +167,12 @@ async def test_a_commit_into_a_window_that_was_empty_keeps_the_one_before(
 async def test_an_extension_is_all_or_nothing(limits: RedisLimits) -> None:
     org = fresh()
     reservation = await reserve(limits, org)
-    refused = await limits.extend(reservation, Use(0, 701, 0, None), 60 * SECOND, ALL.limits)
+    refused = await limits.extend(reservation, Addition(Use(0, 701, 0, None), 60 * SECOND), ALL.limits)
     assert refused is not None
     assert refused.status is Status.REFUSED
     assert [s.fits for s in refused.standings] == [True, False, True]
     assert await used(limits, org) == [1, 300, 500]
-    allowed = await limits.extend(reservation, Use(0, 100, 600, None), 120 * SECOND, ALL.limits)
+    allowed = await limits.extend(reservation, Addition(Use(0, 100, 600, None), 120 * SECOND), ALL.limits)
     assert allowed is not None
     assert allowed.status is Status.ALLOWED
     assert allowed.expires_us - allowed.now_us == 120 * SECOND
@@ -189,8 +189,8 @@ async def test_an_extension_counts_in_the_window_of_its_reservation(timed: Redis
     assert (await ask(timed, org, {"ann": sliding}, tokens=50)).status is Status.ALLOWED
     reservation = Reservation(org, name, "gateway")
     # Half of (60 + 40) still weighs on the window that holds 50: 100, and not one more.
-    too_much = await timed.extend(reservation, Use(0, 41, 0, None), SECOND, sliding.limits)
-    fits = await timed.extend(reservation, Use(0, 40, 0, None), SECOND, sliding.limits)
+    too_much = await timed.extend(reservation, Addition(Use(0, 41, 0, None), SECOND), sliding.limits)
+    fits = await timed.extend(reservation, Addition(Use(0, 40, 0, None), SECOND), sliding.limits)
     assert too_much is not None
     assert fits is not None
     assert (too_much.status, fits.status) == (Status.REFUSED, Status.ALLOWED)
@@ -201,10 +201,10 @@ async def test_an_extension_into_yesterday_needs_room_in_yesterday(timed: RedisL
     await clock.set(MIDNIGHT - SECOND)
     reservation = await reserve(timed, org)
     await clock.set(MIDNIGHT + SECOND)
-    refused = await timed.extend(reservation, Use(0, 701, 0, None), SECOND, ALL.limits)
+    refused = await timed.extend(reservation, Addition(Use(0, 701, 0, None), SECOND), ALL.limits)
     assert refused is not None
     assert refused.status is Status.REFUSED
-    allowed = await timed.extend(reservation, Use(0, 700, 0, None), SECOND, ALL.limits)
+    allowed = await timed.extend(reservation, Addition(Use(0, 700, 0, None), SECOND), ALL.limits)
     assert allowed is not None
     assert allowed.status is Status.ALLOWED
     assert await used(timed, org) == [0, 0, 0]

@@ -213,11 +213,6 @@ async def test_what_breaks_the_contract_is_refused(service: Service, wrong: pb.D
     assert await status_of(call) is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_what_is_not_served_yet_says_so(service: Service) -> None:
-    call = service.stub("operator").Reset(pb.ResetRequest(organisation="acme", limit_id="organisation.money.day"))
-    assert await status_of(call) is grpc.StatusCode.UNIMPLEMENTED
-
-
 async def test_an_address_over_its_limit_meets_a_challenge_and_its_64_with_it(service: Service) -> None:
     stub = service.stub("gateway")
     network = f"2001:db8:{secrets.randbelow(65535):x}:{secrets.randbelow(65536):x}:"

@@ -68,14 +68,17 @@ class House:
 
 
 class AuthTold:
-    """A channel to auth that takes the end of a membership, and nothing else. (With the real auth: tests/attacks.)"""
+    """A channel to auth that takes the end of a membership or a brand, nothing else. (With the real one: attacks.)"""
 
     def unary_unary(self, method: str, *_: Any, **__: Any) -> Any:
-        async def end(request: auth_pb.EndMembershipRequest, **_: Any) -> auth_pb.EndMembershipResponse:
-            assert method.endswith("/EndMembership") and request.user
+        async def end(request: Any, **_: Any) -> Any:
+            if method.endswith("/EndBrand"):
+                assert request.brand
+                return auth_pb.EndBrandResponse(epoch=1)
+            assert request.user
             return auth_pb.EndMembershipResponse(epoch=1)
 
-        return end if method.endswith("/EndMembership") else None
+        return end if method.endswith(("/EndMembership", "/EndBrand")) else None
 
     unary_stream = unary_unary
 

@@ -10,7 +10,10 @@ from psycopg import sql
 
 from services.kit.errors import KitError
 from services.kit.postgres import Database
+from services.tenancy.adapters.brands import PostgresBrands
+from services.tenancy.adapters.invitation_store import PostgresInvitations
 from services.tenancy.adapters.postgres import PostgresStore
+from services.tenancy.adapters.settings_store import PostgresSettings
 from tests.contract.tenancy.house import House, with_proof
 
 TABLES = (
@@ -88,9 +91,12 @@ async def test_adapters_with_a_wrong_proof_find_nothing(house: House) -> None:
             facts = await store.facts(lost, ["shop"])
             assert (facts.standing, facts.brands) == (None, frozenset())
             assert await store.principal(lost, "shop") == (None, None)
-            assert await store.list_brands(lost, None, "", 10) == ()
+            assert await PostgresBrands(database).list(lost, None, "", 10) == ()
             assert await store.list_members(lost, "", 10) == ()
-            assert not await store.remove_member(lost, "ann", lambda *_: None)
+            assert await store.get_member(lost, "ann") is None
+            assert await store.change_member(lost, "ann", lambda *_: None) == (None, None)
+            assert await PostgresSettings(database).get(lost) is None
+            assert await PostgresInvitations(database).page(lost, "", 10) == ()
     finally:
         await database.close()
     assert (await house.ask(house.caller(other), "chat.send", "Brand", "shop")).outcome == common.OUTCOME_ALLOW

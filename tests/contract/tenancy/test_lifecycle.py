@@ -10,7 +10,13 @@ from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
 from tests.contract.tenancy.house import House
 
-DOORS = ("create_organisation", "get_organisation", "update_organisation")
+DOORS = (
+    "accept_invitation",
+    "create_organisation",
+    "get_organisation",
+    "list_organisations",
+    "update_organisation",
+)
 
 
 async def test_create_get_update(house: House) -> None:

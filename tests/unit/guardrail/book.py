@@ -8,9 +8,12 @@ from typing import Any
 
 import yaml
 
-from services.guardrail.policy.inspect import inspect
+from services.guardrail.adapters import model_files
+from services.guardrail.policy.inspect import Looking, inspect
+from services.guardrail.policy.learned import Learned
 from services.guardrail.policy.model import Part, Source, Verdict
 from services.guardrail.policy.rules import RuleBook, parse_rules
+from services.guardrail.settings import DEFAULT_MODEL
 
 POLICY = Path(__file__).resolve().parents[3] / "policies" / "guardrail.yaml"
 ATTACK = (
@@ -29,8 +32,13 @@ def book() -> RuleBook:
     return parse_rules(document())
 
 
+@cache
+def learned() -> Learned:
+    return model_files.read(DEFAULT_MODEL)
+
+
 def look(text: str, source: Source = Source.USER) -> Verdict:
-    return inspect(book(), [Part(source, text)])
+    return inspect(book(), [Part(source, text)], Looking(learned()))
 
 
 def rules_in(verdict: Verdict) -> set[str]:

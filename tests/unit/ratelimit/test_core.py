@@ -18,22 +18,25 @@ from services.ratelimit.policy import (
     Compiler,
     Decision,
     Identity,
+    Level,
     Limit,
     Mode,
     OnExceed,
     OnStoreError,
     Outcome,
+    Penalty,
     Price,
     Prices,
     Reason,
     Standing,
+    Subject,
     Unit,
     boundaries,
     decide,
     money,
     parse_policy,
 )
-from services.ratelimit.ports import Answer, Ask, Reservation, Settled, Status, Use
+from services.ratelimit.ports import Addition, Answer, Ask, Reservation, Settled, Status, Use
 from tests.unit.ratelimit.test_document import DOCUMENT, changed, limits_of
 
 LIMITS = limits_of("pro")
@@ -54,6 +57,9 @@ def at(text: str) -> int:
         (Calendar.MONTH, "2028-02-29T12:00:00", "2028-02-01", "2028-03-01"),
         (Calendar.MONTH, "2026-12-31T23:59:59", "2026-12-01", "2027-01-01"),
         (Calendar.MONTH, "2027-01-01T00:00:00", "2027-01-01", "2027-02-01"),
+        (Calendar.WEEK, "2026-03-01T23:59:59", "2026-02-23", "2026-03-02"),
+        (Calendar.WEEK, "2026-03-02T00:00:00", "2026-03-02", "2026-03-09"),
+        (Calendar.WEEK, "2028-02-29T12:00:00", "2028-02-28", "2028-03-06"),
     ],
 )
 def test_windows_begin_and_end_where_people_expect(calendar: Calendar, now: str, start: str, end: str) -> None:
@@ -111,6 +117,33 @@ def test_one_answer_from_all_limits(
     assert (decision.outcome, decision.reason, decision.retry_after_us) == (outcome, reason, wait)
 
 
+HOUR = LIMITS["user_brand.messages.hour"]
+
+
+@given(st.integers(1, 10**13), st.floats(0, 1))
+def test_a_long_wait_is_spread_by_a_tenth_and_never_shorter_than_what_is_published(wait: int, share: float) -> None:
+    long = decide([standing(HOUR, wait=wait), standing(MINUTE, wait=1)], share=share)
+    assert long.retry_after_us is not None
+    assert wait <= long.retry_after_us <= wait + wait // 10 + 1
+    assert [s.wait_us for s in long.standings] == [wait, 1]
+    assert decide([standing(MINUTE, wait=wait)], share=share).retry_after_us == wait
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_only_a_suspension_that_is_enforced_refuses_what_fits(level: Level) -> None:
+    penalty = Penalty(Subject.USER_BRAND, level, 90)
+    found = decide([standing(MINUTE, fits=True)], penalty, now_us=20)
+    out = level is Level.SUSPEND
+    assert (found.outcome, found.reason) == (
+        (Outcome.THROTTLE, Reason.PENALISED) if out else (Outcome.ALLOW, Reason.NONE)
+    )
+    assert found.retry_after_us == (70 if out else None)
+    assert decide([standing(MINUTE, fits=True)], penalty, now_us=20, enforced=False).outcome is Outcome.ALLOW
+    both = decide([standing(MINUTE, wait=500), standing(TOKENS, never=True)], penalty, now_us=20)
+    assert both.outcome is (Outcome.THROTTLE if out else Outcome.DENY)
+    assert both.retry_after_us == (500 if out else None)
+
+
 @pytest.mark.parametrize(
     ("address", "subject"),
     [
@@ -147,6 +180,20 @@ def test_the_local_share_is_small_refills_and_is_all_or_nothing() -> None:
     assert share.take([(("acme", "ub", "eve"), MINUTE, 9)])[0].never
 
 
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("api_key.requests.day", 86_400), ("api_key.requests.month", 31 * 86_400)]
+)
+def test_the_local_share_of_a_calendar_lasts_as_long_as_its_window(name: str, seconds: int) -> None:
+    clock, limit = Hand(), LIMITS[name]
+    share = MemoryShare(clock, 100)
+    whole = [(("acme", "key"), limit, limit.limit // 10)]
+    assert share.take(whole)[0].fits
+    clock.time += seconds - 1
+    assert not share.take(whole)[0].fits
+    clock.time += 1
+    assert share.take(whole)[0].fits
+
+
 def test_the_local_share_forgets_rather_than_grows() -> None:
     share = MemoryShare(Hand(), 100, entries=3)
     for user in "abcde":
@@ -166,7 +213,7 @@ class Gone:
     async def release(self, reservation: Reservation, *, keep_requests: bool) -> Settled:
         raise Unavailable("redis")
 
-    async def extend(self, reservation: Reservation, use: Use, hold_us: int, limits: Any) -> Answer | None:
+    async def extend(self, reservation: Reservation, more: Addition, limits: Any) -> Answer | None:
         raise Unavailable("redis")
 
 
@@ -180,7 +227,7 @@ class Says(Gone):
         assert self.answer is not None
         return self.answer
 
-    async def extend(self, reservation: Reservation, use: Use, hold_us: int, limits: Any) -> Answer | None:
+    async def extend(self, reservation: Reservation, more: Addition, limits: Any) -> Answer | None:
         return self.answer
 
 
@@ -230,7 +277,7 @@ async def test_a_store_that_contradicts_itself_is_not_believed() -> None:
         await limiter(Says(Answer(Status.SPENT, (), 1))).decide(ME, "gateway", asked())
     with pytest.raises(NotFound):
         mine = Reservation("acme", "request-1", "gateway")
-        await limiter(Says(None)).extend(ME, mine, Use(0, 1, 0, None), "", 0)
+        await limiter(Says(None)).extend(ME, mine, Addition(Use(0, 1, 0, None), 0), "")
 
 
 def test_a_burst_may_differ_from_the_rate() -> None:
@@ -242,4 +289,5 @@ def test_a_burst_may_differ_from_the_rate() -> None:
 def test_compiled_limits_are_computed_once() -> None:
     compiler = Compiler(parse_policy(DOCUMENT))
     assert compiler.tenant(ME) is compiler.tenant(replace(ME, user="bob", organisation="globex"))
-    assert {limit.unit for group in compiler.tenant(ME) for limit in group.limits} == set(Unit)
+    units = {limit.unit for group in compiler.tenant(ME) for limit in group.limits}
+    assert units == set(Unit) - {Unit.CONCURRENCY}

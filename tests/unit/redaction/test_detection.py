@@ -100,12 +100,15 @@ def test_a_word_near_decides_on_either_side(entity: str, text: str, value: str) 
         "may 5 people come, 9/10 would do it again",
         "in 2024 we sold 12,345,678 units at 3.50",
         "0x4532015112830366ab",
-        "ZIP 12345-6789",
-        "phone me in Houston, TX 77042-2016",
     ],
 )
 def test_left_alone(text: str) -> None:
     assert found(text) == []
+
+
+def test_a_postal_code_is_no_telephone() -> None:
+    assert found("ZIP 12345-6789") == [("STREET_ADDRESS", "12345-6789")]
+    assert found("phone me in Houston, TX 77042-2016") == [("STREET_ADDRESS", "Houston, TX 77042-2016")]
 
 
 def test_further_entities_by_presidio_with_context_on_both_sides() -> None:

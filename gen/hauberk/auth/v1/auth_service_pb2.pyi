@@ -372,6 +372,7 @@ class OpenAdmissionRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation that the admission is for."""
     holder: _builtins.str
@@ -382,6 +383,8 @@ class OpenAdmissionRequest(_message.Message):
     """Input tokens of the admitted messages, as counted at admission: what completion settles at least."""
     model: _builtins.str
     """Model that the reservation was priced for; may be empty."""
+    output_tokens: _builtins.int
+    """Output tokens that were reserved: a streamed answer that grows past them asks for more."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """Life of the admission, 1 s to 1 h; that of the reservation."""
@@ -395,10 +398,11 @@ class OpenAdmissionRequest(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         input_tokens: _builtins.int = ...,
         model: _builtins.str = ...,
+        output_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "holder", b"holder", "input_tokens", b"input_tokens", "model", b"model", "reservation", b"reservation", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "holder", b"holder", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "reservation", b"reservation", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -474,6 +478,7 @@ class ContinueResponse(_message.Message):
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -490,6 +495,8 @@ class ContinueResponse(_message.Message):
     """Input tokens as counted at admission."""
     model: _builtins.str
     """Model that the reservation was priced for; may be empty."""
+    output_tokens: _builtins.int
+    """Output tokens that were reserved; 0 = unknown."""
     @_builtins.property
     def principal(self) -> Global___Principal:
         """The proven caller; only with ALLOW."""
@@ -511,10 +518,11 @@ class ContinueResponse(_message.Message):
         input_tokens: _builtins.int = ...,
         model: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        output_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "expires_at", b"expires_at", "input_tokens", b"input_tokens", "model", b"model", "outcome", b"outcome", "principal", b"principal", "reason", b"reason", "reservation", b"reservation", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "expires_at", b"expires_at", "input_tokens", b"input_tokens", "model", b"model", "outcome", b"outcome", "output_tokens", b"output_tokens", "principal", b"principal", "reason", b"reason", "reservation", b"reservation", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2530,6 +2538,50 @@ class EndMembershipResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EndMembershipResponse: _TypeAlias = EndMembershipResponse  # noqa: Y015
+
+@_typing.final
+class EndBrandRequest(_message.Message):
+    """Request of EndBrand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRAND_FIELD_NUMBER: _builtins.int
+    brand: _builtins.str
+    """The brand that is gone."""
+    def __init__(
+        self,
+        *,
+        brand: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndBrandRequest: _TypeAlias = EndBrandRequest  # noqa: Y015
+
+@_typing.final
+class EndBrandResponse(_message.Message):
+    """Response of EndBrand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """The brand's epoch from now on."""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndBrandResponse: _TypeAlias = EndBrandResponse  # noqa: Y015
 
 @_typing.final
 class RevocationStatusRequest(_message.Message):

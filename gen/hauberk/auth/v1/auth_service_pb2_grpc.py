@@ -185,6 +185,11 @@ class AuthServiceStub:
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipRequest.SerializeToString,
                 response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipResponse.FromString,
                 _registered_method=True)
+        self.EndBrand = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/EndBrand',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndBrandRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndBrandResponse.FromString,
+                _registered_method=True)
         self.RevocationStatus = channel.unary_unary(
                 '/hauberk.auth.v1.AuthService/RevocationStatus',
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.RevocationStatusRequest.SerializeToString,
@@ -413,6 +418,13 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EndBrand(self, request, context):
+        """Ends what was issued for a brand that tenancy has deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevocationStatus(self, request, context):
         """How far each process has applied the feed.
         """
@@ -579,6 +591,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.EndMembership,
                     request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipRequest.FromString,
                     response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipResponse.SerializeToString,
+            ),
+            'EndBrand': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndBrand,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndBrandRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndBrandResponse.SerializeToString,
             ),
             'RevocationStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.RevocationStatus,
@@ -1402,6 +1419,33 @@ class AuthService:
             '/hauberk.auth.v1.AuthService/EndMembership',
             hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipRequest.SerializeToString,
             hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndMembershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndBrand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/EndBrand',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndBrandRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.EndBrandResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -97,6 +97,8 @@ class AuthServiceStub:
     """Whether the caller of the token still stands: what a process asks per call while it does not hear the feed."""
     EndMembership: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.EndMembershipRequest, _auth_service_pb2.EndMembershipResponse]
     """Revokes everything issued so far to a user whom tenancy has just removed on the caller's behalf."""
+    EndBrand: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.EndBrandRequest, _auth_service_pb2.EndBrandResponse]
+    """Ends what was issued for a brand that tenancy has deleted."""
     RevocationStatus: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.RevocationStatusRequest, _auth_service_pb2.RevocationStatusResponse]
     """How far each process has applied the feed."""
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]
@@ -171,6 +173,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Whether the caller of the token still stands: what a process asks per call while it does not hear the feed."""
     EndMembership: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.EndMembershipRequest, _auth_service_pb2.EndMembershipResponse]  # type: ignore[assignment]
     """Revokes everything issued so far to a user whom tenancy has just removed on the caller's behalf."""
+    EndBrand: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.EndBrandRequest, _auth_service_pb2.EndBrandResponse]  # type: ignore[assignment]
+    """Ends what was issued for a brand that tenancy has deleted."""
     RevocationStatus: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.RevocationStatusRequest, _auth_service_pb2.RevocationStatusResponse]  # type: ignore[assignment]
     """How far each process has applied the feed."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]  # type: ignore[assignment]
@@ -392,6 +396,13 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.EndMembershipResponse, _abc.Awaitable[_auth_service_pb2.EndMembershipResponse]]:
         """Revokes everything issued so far to a user whom tenancy has just removed on the caller's behalf."""
+
+    def EndBrand(
+        self,
+        request: _auth_service_pb2.EndBrandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.EndBrandResponse, _abc.Awaitable[_auth_service_pb2.EndBrandResponse]]:
+        """Ends what was issued for a brand that tenancy has deleted."""
 
     def RevocationStatus(
         self,

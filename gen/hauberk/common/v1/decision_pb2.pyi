@@ -108,6 +108,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The bot challenge cannot be verified right now."""
     REASON_STEP_UP_REQUIRED: _Reason.ValueType  # 26
     """Only a stronger or more recent authentication stands between the caller and this action."""
+    REASON_PENALISED: _Reason.ValueType  # 27
+    """Suspended for a while after repeated abuse; see the time to retry."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why. One vocabulary for all services; the precise cause of a failed credential stays in the audit trail."""
@@ -164,6 +166,8 @@ REASON_CHALLENGE_UNAVAILABLE: Reason.ValueType  # 25
 """The bot challenge cannot be verified right now."""
 REASON_STEP_UP_REQUIRED: Reason.ValueType  # 26
 """Only a stronger or more recent authentication stands between the caller and this action."""
+REASON_PENALISED: Reason.ValueType  # 27
+"""Suspended for a while after repeated abuse; see the time to retry."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _Role:

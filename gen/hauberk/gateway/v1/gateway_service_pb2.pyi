@@ -261,6 +261,26 @@ class AdmitResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class HeaderFieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     DECIDED_BY_FIELD_NUMBER: _builtins.int
@@ -278,6 +298,7 @@ class AdmitResponse(_message.Message):
     CANARY_FIELD_NUMBER: _builtins.int
     CONTEXT_TOKEN_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    HEADER_FIELDS_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW, DENY, CHALLENGE or THROTTLE."""
     reason: _decision_pb2.Reason.ValueType
@@ -326,6 +347,10 @@ class AdmitResponse(_message.Message):
     def entities_not_searched(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entity types that the policy asks for and nothing here can find."""
 
+    @_builtins.property
+    def header_fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Fields for an HTTP response: RateLimit-Policy, RateLimit and, when refused until later, Retry-After."""
+
     def __init__(
         self,
         *,
@@ -346,10 +371,11 @@ class AdmitResponse(_message.Message):
         canary: _builtins.str = ...,
         context_token: _builtins.str = ...,
         context: _builtins.bytes = ...,
+        header_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["admission_expires_at", b"admission_expires_at", "retry_after", b"retry_after", "safe_reply", b"safe_reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "admission_expires_at", b"admission_expires_at", "canary", b"canary", "context", b"context", "context_token", b"context_token", "decided_by", b"decided_by", "degraded", b"degraded", "entities_not_searched", b"entities_not_searched", "limits", b"limits", "messages", b"messages", "outcome", b"outcome", "reason", b"reason", "retry_after", b"retry_after", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "admission_expires_at", b"admission_expires_at", "canary", b"canary", "context", b"context", "context_token", b"context_token", "decided_by", b"decided_by", "degraded", b"degraded", "entities_not_searched", b"entities_not_searched", "header_fields", b"header_fields", "limits", b"limits", "messages", b"messages", "outcome", b"outcome", "reason", b"reason", "retry_after", b"retry_after", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

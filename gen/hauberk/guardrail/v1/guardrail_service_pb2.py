@@ -28,7 +28,7 @@ from hauberk.common.v1 import access_pb2 as hauberk_dot_common_dot_v1_dot_access
 from hauberk.common.v1 import decision_pb2 as hauberk_dot_common_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hauberk/guardrail/v1/guardrail_service.proto\x12\x14hauberk.guardrail.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1ehauberk/common/v1/access.proto\x1a hauberk/common/v1/decision.proto\"T\n\x04Part\x12\x33\n\x06source\x18\x01 \x01(\x0e\x32\x19.hauberk.common.v1.SourceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\x95\x01\n\x13InspectInputRequest\x12\x36\n\x05parts\x18\x01 \x03(\x0b\x32\x1a.hauberk.guardrail.v1.PartB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x01\x12\x46\n\x0c\x63onversation\x18\x02 \x01(\tB0\xbaH-r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\xd8\x01\x01\"\x8f\x02\n\x14InspectInputResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\x08\x66indings\x18\x03 \x03(\x0b\x32\".hauberk.guardrail.v1.GuardFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x17\n\x06\x63\x61nary\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x0epolicy_version\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08observed\x18\x06 \x01(\x08\"\xab\x01\n\x0cGuardFinding\x12$\n\x04rule\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x18@2\r^[a-z0-9_.]+$\x12#\n\x04view\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x18 2\x0c^[a-z0-9_]+$\x12\x18\n\x04part\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1b\n\x05start\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xad\xe2\x04(\x00\x12\x19\n\x03\x65nd\x18\x05 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xad\xe2\x04(\x00\"\x91\x01\n\x14InspectOutputRequest\x12\x43\n\x0c\x63onversation\x18\x01 \x01(\tB-\xbaH*r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12\x1b\n\tpreceding\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"\x9c\x02\n\x15InspectOutputResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12?\n\x08\x66indings\x18\x04 \x03(\x0b\x32\".hauberk.guardrail.v1.GuardFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1c\n\x07removed\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1f\n\x0epolicy_version\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"u\n\x14\x43heckToolCallRequest\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12!\n\x0e\x61rguments_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\x9f\x02\n\x15\x43heckToolCallResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x18\n\x06repair\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12!\n\x0e\x61rguments_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12.\n\x10\x61rguments_sha256\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12-\n\x0f\x64\x65\x66inition_hash\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\"\xb5\x01\n\x04Tool\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12\x1e\n\x0bschema_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x32\n\npermission\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18@2\x15^[a-z]+([._][a-z]+)*$\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"Q\n\x13\x44\x65scribeToolRequest\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\"\x9b\x01\n\x14\x44\x65scribeToolResponse\x12(\n\x04tool\x18\x01 \x01(\x0b\x32\x1a.hauberk.guardrail.v1.Tool\x12-\n\x0f\x64\x65\x66inition_hash\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12*\n\x10\x65gress_arguments\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x80\x02\"\x05r\x03\x18\x80\x02\"B\n\x0ePutToolRequest\x12\x30\n\x04tool\x18\x01 \x01(\x0b\x32\x1a.hauberk.guardrail.v1.ToolB\x06\xbaH\x03\xc8\x01\x01\"3\n\x0fPutToolResponse\x12 \n\x0f\x64\x65\x66inition_hash\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\"a\n\x10ListToolsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12.\n\npage_token\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x02\x32\x10^[A-Za-z0-9_-]*$\"l\n\x11ListToolsResponse\x12\x34\n\x05tools\x18\x01 \x03(\x0b\x32\x1a.hauberk.guardrail.v1.ToolB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12!\n\x0fnext_page_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x32\xc8\x07\n\x10GuardrailService\x12\xa4\x01\n\x0cInspectInput\x12).hauberk.guardrail.v1.InspectInputRequest\x1a*.hauberk.guardrail.v1.InspectInputResponse\"=\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/guardrail:inspectInput:\x01*\x12\xa8\x01\n\rInspectOutput\x12*.hauberk.guardrail.v1.InspectOutputRequest\x1a+.hauberk.guardrail.v1.InspectOutputResponse\">\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02 \"\x1b/v1/guardrail:inspectOutput:\x01*\x12\xa8\x01\n\rCheckToolCall\x12*.hauberk.guardrail.v1.CheckToolCallRequest\x1a+.hauberk.guardrail.v1.CheckToolCallResponse\">\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02 \"\x1b/v1/guardrail:checkToolCall:\x01*\x12\x97\x01\n\x0c\x44\x65scribeTool\x12).hauberk.guardrail.v1.DescribeToolRequest\x1a*.hauberk.guardrail.v1.DescribeToolResponse\"0\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tools/{tool}\x12\x92\x01\n\x07PutTool\x12$.hauberk.guardrail.v1.PutToolRequest\x1a%.hauberk.guardrail.v1.PutToolResponse\":\xda\xe7\x18\"\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x1a\x0ctools.manage\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tools:\x01*\x12\x87\x01\n\tListTools\x12&.hauberk.guardrail.v1.ListToolsRequest\x1a\'.hauberk.guardrail.v1.ListToolsResponse\")\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/toolsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,hauberk/guardrail/v1/guardrail_service.proto\x12\x14hauberk.guardrail.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1ehauberk/common/v1/access.proto\x1a hauberk/common/v1/decision.proto\"T\n\x04Part\x12\x33\n\x06source\x18\x01 \x01(\x0e\x32\x19.hauberk.common.v1.SourceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\xad\x01\n\x13InspectInputRequest\x12\x36\n\x05parts\x18\x01 \x03(\x0b\x32\x1a.hauberk.guardrail.v1.PartB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x01\x12\x46\n\x0c\x63onversation\x18\x02 \x01(\tB0\xbaH-r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\xd8\x01\x01\x12\x16\n\x0etakes_redacted\x18\x03 \x01(\x08\"\x97\x03\n\x14InspectInputResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\x08\x66indings\x18\x03 \x03(\x0b\x32\".hauberk.guardrail.v1.GuardFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x17\n\x06\x63\x61nary\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\x0epolicy_version\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08observed\x18\x06 \x01(\x08\x12\x37\n\x04mode\x18\x07 \x01(\x0e\x32\x1f.hauberk.guardrail.v1.GuardModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12(\n\rtainted_parts\x18\x08 \x03(\x05\x42\x11\xbaH\x0e\x92\x01\x0b\x10\x80\x01\"\x06\x1a\x04\x18\x7f(\x00\x12#\n\x08redacted\x18\t \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\x80\x01\"\x06r\x04\x18\x80\x80 \"\xf4\x01\n\x0cGuardFinding\x12$\n\x04rule\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x18@2\r^[a-z0-9_.]+$\x12#\n\x04view\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x18 2\x0c^[a-z0-9_]+$\x12\x18\n\x04part\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x1b\n\x05start\x18\x04 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xad\xe2\x04(\x00\x12\x19\n\x03\x65nd\x18\x05 \x01(\x05\x42\x0c\xbaH\t\x1a\x07\x18\x80\xad\xe2\x04(\x00\x12\'\n\x06weight\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1e\n\x05grams\x18\x07 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10\x05\"\x05r\x03\x18\x80\x02\"\x91\x01\n\x14InspectOutputRequest\x12\x43\n\x0c\x63onversation\x18\x01 \x01(\tB-\xbaH*r(\x18\x80\x01\x32#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$\x12\x17\n\x04text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12\x1b\n\tpreceding\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"\x9c\x02\n\x15InspectOutputResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x17\n\x04text\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80@\x12?\n\x08\x66indings\x18\x04 \x03(\x0b\x32\".hauberk.guardrail.v1.GuardFindingB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1c\n\x07removed\x18\x05 \x01(\x05\x42\x0b\xbaH\x08\x1a\x06\x18\xc0\x84=(\x00\x12\x1f\n\x0epolicy_version\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18@\"u\n\x14\x43heckToolCallRequest\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12!\n\x0e\x61rguments_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\"\x9f\x02\n\x15\x43heckToolCallResponse\x12\x35\n\x07outcome\x18\x01 \x01(\x0e\x32\x1a.hauberk.common.v1.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x33\n\x06reason\x18\x02 \x01(\x0e\x32\x19.hauberk.common.v1.ReasonB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x18\n\x06repair\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \x12!\n\x0e\x61rguments_json\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x10\x12.\n\x10\x61rguments_sha256\x18\x05 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12-\n\x0f\x64\x65\x66inition_hash\x18\x06 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\"\xb5\x01\n\x04Tool\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\x12\x1e\n\x0bschema_json\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04\x12\x32\n\npermission\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18@2\x15^[a-z]+([._][a-z]+)*$\x12\x1d\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80 \"Q\n\x13\x44\x65scribeToolRequest\x12:\n\x04tool\x18\x01 \x01(\tB,\xbaH)r\'\x18\x80\x01\x32\"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$\"\x9b\x01\n\x14\x44\x65scribeToolResponse\x12(\n\x04tool\x18\x01 \x01(\x0b\x32\x1a.hauberk.guardrail.v1.Tool\x12-\n\x0f\x64\x65\x66inition_hash\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x18@2\x0b^[0-9a-f]*$\x12*\n\x10\x65gress_arguments\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x80\x02\"\x05r\x03\x18\x80\x02\"B\n\x0ePutToolRequest\x12\x30\n\x04tool\x18\x01 \x01(\x0b\x32\x1a.hauberk.guardrail.v1.ToolB\x06\xbaH\x03\xc8\x01\x01\"3\n\x0fPutToolResponse\x12 \n\x0f\x64\x65\x66inition_hash\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\"a\n\x10ListToolsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x00\x12.\n\npage_token\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15\x18\x80\x02\x32\x10^[A-Za-z0-9_-]*$\"l\n\x11ListToolsResponse\x12\x34\n\x05tools\x18\x01 \x03(\x0b\x32\x1a.hauberk.guardrail.v1.ToolB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12!\n\x0fnext_page_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02*\x81\x01\n\tGuardMode\x12\x1a\n\x16GUARD_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10GUARD_MODE_BLOCK\x10\x01\x12\x15\n\x11GUARD_MODE_REDACT\x10\x02\x12\x13\n\x0fGUARD_MODE_FLAG\x10\x03\x12\x16\n\x12GUARD_MODE_OBSERVE\x10\x04\x32\xc8\x07\n\x10GuardrailService\x12\xa4\x01\n\x0cInspectInput\x12).hauberk.guardrail.v1.InspectInputRequest\x1a*.hauberk.guardrail.v1.InspectInputResponse\"=\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/guardrail:inspectInput:\x01*\x12\xa8\x01\n\rInspectOutput\x12*.hauberk.guardrail.v1.InspectOutputRequest\x1a+.hauberk.guardrail.v1.InspectOutputResponse\">\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02 \"\x1b/v1/guardrail:inspectOutput:\x01*\x12\xa8\x01\n\rCheckToolCall\x12*.hauberk.guardrail.v1.CheckToolCallRequest\x1a+.hauberk.guardrail.v1.CheckToolCallResponse\">\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02 \"\x1b/v1/guardrail:checkToolCall:\x01*\x12\x97\x01\n\x0c\x44\x65scribeTool\x12).hauberk.guardrail.v1.DescribeToolRequest\x1a*.hauberk.guardrail.v1.DescribeToolResponse\"0\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/tools/{tool}\x12\x92\x01\n\x07PutTool\x12$.hauberk.guardrail.v1.PutToolRequest\x1a%.hauberk.guardrail.v1.PutToolResponse\":\xda\xe7\x18\"\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x1a\x0ctools.manage\x82\xd3\xe4\x93\x02\x0e\"\t/v1/tools:\x01*\x12\x87\x01\n\tListTools\x12&.hauberk.guardrail.v1.ListToolsRequest\x1a\'.hauberk.guardrail.v1.ListToolsResponse\")\xda\xe7\x18\x14\x08\x01\x12\x07gateway\x12\x07\x62\x61\x63kend\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/toolsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSPECTINPUTRESPONSE'].fields_by_name['canary']._serialized_options = b'\272H\004r\002\030@'
   _globals['_INSPECTINPUTRESPONSE'].fields_by_name['policy_version']._loaded_options = None
   _globals['_INSPECTINPUTRESPONSE'].fields_by_name['policy_version']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_INSPECTINPUTRESPONSE'].fields_by_name['mode']._loaded_options = None
+  _globals['_INSPECTINPUTRESPONSE'].fields_by_name['mode']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_INSPECTINPUTRESPONSE'].fields_by_name['tainted_parts']._loaded_options = None
+  _globals['_INSPECTINPUTRESPONSE'].fields_by_name['tainted_parts']._serialized_options = b'\272H\016\222\001\013\020\200\001\"\006\032\004\030\177(\000'
+  _globals['_INSPECTINPUTRESPONSE'].fields_by_name['redacted']._loaded_options = None
+  _globals['_INSPECTINPUTRESPONSE'].fields_by_name['redacted']._serialized_options = b'\272H\016\222\001\013\020\200\001\"\006r\004\030\200\200 '
   _globals['_GUARDFINDING'].fields_by_name['rule']._loaded_options = None
   _globals['_GUARDFINDING'].fields_by_name['rule']._serialized_options = b'\272H\023r\021\030@2\r^[a-z0-9_.]+$'
   _globals['_GUARDFINDING'].fields_by_name['view']._loaded_options = None
@@ -63,6 +69,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GUARDFINDING'].fields_by_name['start']._serialized_options = b'\272H\t\032\007\030\200\255\342\004(\000'
   _globals['_GUARDFINDING'].fields_by_name['end']._loaded_options = None
   _globals['_GUARDFINDING'].fields_by_name['end']._serialized_options = b'\272H\t\032\007\030\200\255\342\004(\000'
+  _globals['_GUARDFINDING'].fields_by_name['weight']._loaded_options = None
+  _globals['_GUARDFINDING'].fields_by_name['weight']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_GUARDFINDING'].fields_by_name['grams']._loaded_options = None
+  _globals['_GUARDFINDING'].fields_by_name['grams']._serialized_options = b'\272H\014\222\001\t\020\005\"\005r\003\030\200\002'
   _globals['_INSPECTOUTPUTREQUEST'].fields_by_name['conversation']._loaded_options = None
   _globals['_INSPECTOUTPUTREQUEST'].fields_by_name['conversation']._serialized_options = b'\272H*r(\030\200\0012#^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$'
   _globals['_INSPECTOUTPUTREQUEST'].fields_by_name['text']._loaded_options = None
@@ -135,36 +145,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GUARDRAILSERVICE'].methods_by_name['PutTool']._serialized_options = b'\332\347\030\"\010\001\022\007gateway\022\007backend\032\014tools.manage\202\323\344\223\002\016\"\t/v1/tools:\001*'
   _globals['_GUARDRAILSERVICE'].methods_by_name['ListTools']._loaded_options = None
   _globals['_GUARDRAILSERVICE'].methods_by_name['ListTools']._serialized_options = b'\332\347\030\024\010\001\022\007gateway\022\007backend\202\323\344\223\002\013\022\t/v1/tools'
+  _globals['_GUARDMODE']._serialized_start=2714
+  _globals['_GUARDMODE']._serialized_end=2843
   _globals['_PART']._serialized_start=195
   _globals['_PART']._serialized_end=279
   _globals['_INSPECTINPUTREQUEST']._serialized_start=282
-  _globals['_INSPECTINPUTREQUEST']._serialized_end=431
-  _globals['_INSPECTINPUTRESPONSE']._serialized_start=434
-  _globals['_INSPECTINPUTRESPONSE']._serialized_end=705
-  _globals['_GUARDFINDING']._serialized_start=708
-  _globals['_GUARDFINDING']._serialized_end=879
-  _globals['_INSPECTOUTPUTREQUEST']._serialized_start=882
-  _globals['_INSPECTOUTPUTREQUEST']._serialized_end=1027
-  _globals['_INSPECTOUTPUTRESPONSE']._serialized_start=1030
-  _globals['_INSPECTOUTPUTRESPONSE']._serialized_end=1314
-  _globals['_CHECKTOOLCALLREQUEST']._serialized_start=1316
-  _globals['_CHECKTOOLCALLREQUEST']._serialized_end=1433
-  _globals['_CHECKTOOLCALLRESPONSE']._serialized_start=1436
-  _globals['_CHECKTOOLCALLRESPONSE']._serialized_end=1723
-  _globals['_TOOL']._serialized_start=1726
-  _globals['_TOOL']._serialized_end=1907
-  _globals['_DESCRIBETOOLREQUEST']._serialized_start=1909
-  _globals['_DESCRIBETOOLREQUEST']._serialized_end=1990
-  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=1993
-  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=2148
-  _globals['_PUTTOOLREQUEST']._serialized_start=2150
-  _globals['_PUTTOOLREQUEST']._serialized_end=2216
-  _globals['_PUTTOOLRESPONSE']._serialized_start=2218
-  _globals['_PUTTOOLRESPONSE']._serialized_end=2269
-  _globals['_LISTTOOLSREQUEST']._serialized_start=2271
-  _globals['_LISTTOOLSREQUEST']._serialized_end=2368
-  _globals['_LISTTOOLSRESPONSE']._serialized_start=2370
-  _globals['_LISTTOOLSRESPONSE']._serialized_end=2478
-  _globals['_GUARDRAILSERVICE']._serialized_start=2481
-  _globals['_GUARDRAILSERVICE']._serialized_end=3449
+  _globals['_INSPECTINPUTREQUEST']._serialized_end=455
+  _globals['_INSPECTINPUTRESPONSE']._serialized_start=458
+  _globals['_INSPECTINPUTRESPONSE']._serialized_end=865
+  _globals['_GUARDFINDING']._serialized_start=868
+  _globals['_GUARDFINDING']._serialized_end=1112
+  _globals['_INSPECTOUTPUTREQUEST']._serialized_start=1115
+  _globals['_INSPECTOUTPUTREQUEST']._serialized_end=1260
+  _globals['_INSPECTOUTPUTRESPONSE']._serialized_start=1263
+  _globals['_INSPECTOUTPUTRESPONSE']._serialized_end=1547
+  _globals['_CHECKTOOLCALLREQUEST']._serialized_start=1549
+  _globals['_CHECKTOOLCALLREQUEST']._serialized_end=1666
+  _globals['_CHECKTOOLCALLRESPONSE']._serialized_start=1669
+  _globals['_CHECKTOOLCALLRESPONSE']._serialized_end=1956
+  _globals['_TOOL']._serialized_start=1959
+  _globals['_TOOL']._serialized_end=2140
+  _globals['_DESCRIBETOOLREQUEST']._serialized_start=2142
+  _globals['_DESCRIBETOOLREQUEST']._serialized_end=2223
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_start=2226
+  _globals['_DESCRIBETOOLRESPONSE']._serialized_end=2381
+  _globals['_PUTTOOLREQUEST']._serialized_start=2383
+  _globals['_PUTTOOLREQUEST']._serialized_end=2449
+  _globals['_PUTTOOLRESPONSE']._serialized_start=2451
+  _globals['_PUTTOOLRESPONSE']._serialized_end=2502
+  _globals['_LISTTOOLSREQUEST']._serialized_start=2504
+  _globals['_LISTTOOLSREQUEST']._serialized_end=2601
+  _globals['_LISTTOOLSRESPONSE']._serialized_start=2603
+  _globals['_LISTTOOLSRESPONSE']._serialized_end=2711
+  _globals['_GUARDRAILSERVICE']._serialized_start=2846
+  _globals['_GUARDRAILSERVICE']._serialized_end=3814
 # @@protoc_insertion_point(module_scope)

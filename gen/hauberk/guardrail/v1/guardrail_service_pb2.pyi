@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hauberk.common.v1 import decision_pb2 as _decision_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +19,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _GuardMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GuardModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GuardMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GUARD_MODE_UNSPECIFIED: _GuardMode.ValueType  # 0
+    """Counts as block."""
+    GUARD_MODE_BLOCK: _GuardMode.ValueType  # 1
+    """Refused."""
+    GUARD_MODE_REDACT: _GuardMode.ValueType  # 2
+    """Passes without what was found, when the caller takes it so."""
+    GUARD_MODE_FLAG: _GuardMode.ValueType  # 3
+    """Passes; the reason says what was found."""
+    GUARD_MODE_OBSERVE: _GuardMode.ValueType  # 4
+    """Passes; the reason says what would have been."""
+
+class GuardMode(_GuardMode, metaclass=_GuardModeEnumTypeWrapper):
+    """What a finding leads to."""
+
+GUARD_MODE_UNSPECIFIED: GuardMode.ValueType  # 0
+"""Counts as block."""
+GUARD_MODE_BLOCK: GuardMode.ValueType  # 1
+"""Refused."""
+GUARD_MODE_REDACT: GuardMode.ValueType  # 2
+"""Passes without what was found, when the caller takes it so."""
+GUARD_MODE_FLAG: GuardMode.ValueType  # 3
+"""Passes; the reason says what was found."""
+GUARD_MODE_OBSERVE: GuardMode.ValueType  # 4
+"""Passes; the reason says what would have been."""
+Global___GuardMode: _TypeAlias = GuardMode  # noqa: Y015
 
 @_typing.final
 class Part(_message.Message):
@@ -53,8 +86,11 @@ class InspectInputRequest(_message.Message):
 
     PARTS_FIELD_NUMBER: _builtins.int
     CONVERSATION_FIELD_NUMBER: _builtins.int
+    TAKES_REDACTED_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation, for the canary."""
+    takes_redacted: _builtins.bool
+    """The caller will send `redacted` instead of its own texts. Without it, mode redact refuses like block."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
         """The parts in order."""
@@ -64,10 +100,11 @@ class InspectInputRequest(_message.Message):
         *,
         parts: _abc.Iterable[Global___Part] | None = ...,
         conversation: _builtins.str = ...,
+        takes_redacted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "parts", b"parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "parts", b"parts", "takes_redacted", b"takes_redacted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -85,6 +122,9 @@ class InspectInputResponse(_message.Message):
     CANARY_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     OBSERVED_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    TAINTED_PARTS_FIELD_NUMBER: _builtins.int
+    REDACTED_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -95,9 +135,19 @@ class InspectInputResponse(_message.Message):
     """Version of the rules."""
     observed: _builtins.bool
     """True when the brand only observes: the outcome is ALLOW, the reason says what would have been."""
+    mode: Global___GuardMode.ValueType
+    """What this brand has chosen."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardFinding]:
         """What was found; only with the scope decisions.explain."""
+
+    @_builtins.property
+    def tainted_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Parts that are not the user's own words, whatever was found in them: what comes of them is tainted."""
+
+    @_builtins.property
+    def redacted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Every part in order, without what was found; only in mode redact with ALLOW, when something was found."""
 
     def __init__(
         self,
@@ -108,10 +158,13 @@ class InspectInputResponse(_message.Message):
         canary: _builtins.str = ...,
         policy_version: _builtins.str = ...,
         observed: _builtins.bool = ...,
+        mode: Global___GuardMode.ValueType = ...,
+        tainted_parts: _abc.Iterable[_builtins.int] | None = ...,
+        redacted: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "findings", b"findings", "observed", b"observed", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "findings", b"findings", "mode", b"mode", "observed", b"observed", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "redacted", b"redacted", "tainted_parts", b"tainted_parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -128,6 +181,8 @@ class GuardFinding(_message.Message):
     PART_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     END_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    GRAMS_FIELD_NUMBER: _builtins.int
     rule: _builtins.str
     """Rule that matched."""
     view: _builtins.str
@@ -138,6 +193,12 @@ class GuardFinding(_message.Message):
     """First offset in the part, code points."""
     end: _builtins.int
     """Offset after the last one, code points."""
+    weight: _builtins.float
+    """What it counts: from 1 on a part is refused, several findings close together add up."""
+    @_builtins.property
+    def grams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of the model: the n-grams of the text that weighed most."""
+
     def __init__(
         self,
         *,
@@ -146,10 +207,12 @@ class GuardFinding(_message.Message):
         part: _builtins.int = ...,
         start: _builtins.int = ...,
         end: _builtins.int = ...,
+        weight: _builtins.float = ...,
+        grams: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "part", b"part", "rule", b"rule", "start", b"start", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "grams", b"grams", "part", b"part", "rule", b"rule", "start", b"start", "view", b"view", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,6 +20,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _Unit:
@@ -82,6 +87,38 @@ MODE_RESERVE: Mode.ValueType  # 3
 """Takes now, to be committed, extended or released; expires by itself."""
 Global___Mode: _TypeAlias = Mode  # noqa: Y015
 
+class _PenaltyLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PenaltyLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PenaltyLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PENALTY_LEVEL_UNSPECIFIED: _PenaltyLevel.ValueType  # 0
+    """Nothing stands against the subject."""
+    PENALTY_LEVEL_WARN: _PenaltyLevel.ValueType  # 1
+    """Shown, without effect."""
+    PENALTY_LEVEL_SLOW: _PenaltyLevel.ValueType  # 2
+    """Its requests count as several."""
+    PENALTY_LEVEL_LIMIT: _PenaltyLevel.ValueType  # 3
+    """Its requests count as many."""
+    PENALTY_LEVEL_SUSPEND: _PenaltyLevel.ValueType  # 4
+    """Refused until the penalty ends."""
+
+class PenaltyLevel(_PenaltyLevel, metaclass=_PenaltyLevelEnumTypeWrapper):
+    """How hard a penalty is; each level includes those before it."""
+
+PENALTY_LEVEL_UNSPECIFIED: PenaltyLevel.ValueType  # 0
+"""Nothing stands against the subject."""
+PENALTY_LEVEL_WARN: PenaltyLevel.ValueType  # 1
+"""Shown, without effect."""
+PENALTY_LEVEL_SLOW: PenaltyLevel.ValueType  # 2
+"""Its requests count as several."""
+PENALTY_LEVEL_LIMIT: PenaltyLevel.ValueType  # 3
+"""Its requests count as many."""
+PENALTY_LEVEL_SUSPEND: PenaltyLevel.ValueType  # 4
+"""Refused until the penalty ends."""
+Global___PenaltyLevel: _TypeAlias = PenaltyLevel  # noqa: Y015
+
 class _Settlement:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -124,14 +161,19 @@ class Cost(_message.Message):
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     requests: _builtins.int
     """Requests, 0 to 1000."""
     input_tokens: _builtins.int
     """Input tokens."""
     output_tokens: _builtins.int
-    """Output tokens: the most that may be produced, or what was used."""
+    """Output tokens: the estimate, or what was used."""
     model: _builtins.str
     """Model, for the price; empty = no money is counted when no tokens are, else the default price."""
+    max_output_tokens: _builtins.int
+    """The most output tokens that may be produced (max_tokens of the request): what limits that are exact reserve. Below
+    output_tokens, or 0 = as many as output_tokens.
+    """
     def __init__(
         self,
         *,
@@ -139,10 +181,11 @@ class Cost(_message.Message):
         input_tokens: _builtins.int = ...,
         output_tokens: _builtins.int = ...,
         model: _builtins.str = ...,
+        max_output_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_tokens", b"input_tokens", "max_output_tokens", b"max_output_tokens", "model", b"model", "output_tokens", b"output_tokens", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -163,6 +206,7 @@ class LimitStatus(_message.Message):
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     OBSERVED_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
+    CLAMPED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id of the limit, e.g. "user_brand.messages.minute"."""
     unit: Global___Unit.ValueType
@@ -177,6 +221,8 @@ class LimitStatus(_message.Message):
     """True when the limit only observes: it did not count towards the outcome."""
     degraded: _builtins.bool
     """True when the store was away and the declared fallback answered for this limit."""
+    clamped: _builtins.bool
+    """True when the reservation holds less than was asked, by policy: what goes beyond it needs an extension."""
     @_builtins.property
     def resets_at(self) -> _timestamp_pb2.Timestamp:
         """When the window ends or the limit is full again."""
@@ -197,10 +243,11 @@ class LimitStatus(_message.Message):
         retry_after: _duration_pb2.Duration | None = ...,
         observed: _builtins.bool = ...,
         degraded: _builtins.bool = ...,
+        clamped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resets_at", b"resets_at", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "id", b"id", "limit", b"limit", "observed", b"observed", "outcome", b"outcome", "remaining", b"remaining", "resets_at", b"resets_at", "retry_after", b"retry_after", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clamped", b"clamped", "degraded", b"degraded", "id", b"id", "limit", b"limit", "observed", b"observed", "outcome", b"outcome", "remaining", b"remaining", "resets_at", b"resets_at", "retry_after", b"retry_after", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -239,8 +286,9 @@ class DecideAddressResponse(_message.Message):
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    PENALTY_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
-    """ALLOW or CHALLENGE."""
+    """ALLOW, CHALLENGE, or THROTTLE while the address is suspended."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     degraded: _builtins.bool
@@ -251,6 +299,10 @@ class DecideAddressResponse(_message.Message):
     def retry_after(self) -> _duration_pb2.Duration:
         """Time until the address is under its limit again."""
 
+    @_builtins.property
+    def penalty(self) -> Global___Penalty:
+        """What stands against the address, when something does."""
+
     def __init__(
         self,
         *,
@@ -259,10 +311,11 @@ class DecideAddressResponse(_message.Message):
         retry_after: _duration_pb2.Duration | None = ...,
         degraded: _builtins.bool = ...,
         policy_version: _builtins.str = ...,
+        penalty: Global___Penalty | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["penalty", b"penalty", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "outcome", b"outcome", "penalty", b"penalty", "policy_version", b"policy_version", "reason", b"reason", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -278,10 +331,13 @@ class DecideRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     HOLD_TTL_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
     mode: Global___Mode.ValueType
     """How the decision changes the counters."""
     request_id: _builtins.str
     """Idempotency key: the same id gets the first answer. It becomes the reservation's id."""
+    tool: _builtins.str
+    """Tool that is to be called, for limits of a tool; empty = none. (The model is part of the cost.)"""
     @_builtins.property
     def cost(self) -> Global___Cost:
         """What it costs."""
@@ -297,10 +353,11 @@ class DecideRequest(_message.Message):
         request_id: _builtins.str = ...,
         cost: Global___Cost | None = ...,
         hold_ttl: _duration_pb2.Duration | None = ...,
+        tool: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "hold_ttl", b"hold_ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "hold_ttl", b"hold_ttl", "mode", b"mode", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "hold_ttl", b"hold_ttl", "mode", b"mode", "request_id", b"request_id", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -312,6 +369,26 @@ class DecideResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class HeaderFieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
@@ -321,6 +398,9 @@ class DecideResponse(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     MICRO_USD_FIELD_NUMBER: _builtins.int
+    PENALTY_FIELD_NUMBER: _builtins.int
+    HEADER_FIELDS_FIELD_NUMBER: _builtins.int
+    RESERVED_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW, THROTTLE, or DENY when it never fits."""
     reason: _decision_pb2.Reason.ValueType
@@ -333,6 +413,10 @@ class DecideResponse(_message.Message):
     """Version of the policy that decided."""
     micro_usd: _builtins.int
     """Money that this request was priced at, in millionths of a US dollar."""
+    reserved_output_tokens: _builtins.int
+    """Output tokens that limits which are not exact have reserved: the smaller of what was asked for and what answers of
+    this model usually need. An answer that grows past it asks for more with Extend, or stops.
+    """
     @_builtins.property
     def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitStatus]:
         """Every limit that was looked at."""
@@ -344,6 +428,14 @@ class DecideResponse(_message.Message):
     @_builtins.property
     def reservation_expires_at(self) -> _timestamp_pb2.Timestamp:
         """End of the reservation's life."""
+
+    @_builtins.property
+    def penalty(self) -> Global___Penalty:
+        """What stands against the caller, when something does."""
+
+    @_builtins.property
+    def header_fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Fields for an HTTP response: RateLimit-Policy, RateLimit and, when refused until later, Retry-After."""
 
     def __init__(
         self,
@@ -357,14 +449,93 @@ class DecideResponse(_message.Message):
         degraded: _builtins.bool = ...,
         policy_version: _builtins.str = ...,
         micro_usd: _builtins.int = ...,
+        penalty: Global___Penalty | None = ...,
+        header_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        reserved_output_tokens: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reservation_expires_at", b"reservation_expires_at", "retry_after", b"retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["penalty", b"penalty", "reservation_expires_at", b"reservation_expires_at", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "limits", b"limits", "micro_usd", b"micro_usd", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "reservation", b"reservation", "reservation_expires_at", b"reservation_expires_at", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "header_fields", b"header_fields", "limits", b"limits", "micro_usd", b"micro_usd", "outcome", b"outcome", "penalty", b"penalty", "policy_version", b"policy_version", "reason", b"reason", "reservation", b"reservation", "reservation_expires_at", b"reservation_expires_at", "reserved_output_tokens", b"reserved_output_tokens", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideResponse: _TypeAlias = DecideResponse  # noqa: Y015
+
+@_typing.final
+class PenaltyCount(_message.Message):
+    """How often one kind of abuse was reported."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Kind, e.g. "injection"."""
+    count: _builtins.int
+    """Reports since the history began."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PenaltyCount: _TypeAlias = PenaltyCount  # noqa: Y015
+
+@_typing.final
+class Penalty(_message.Message):
+    """What is held against one subject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    SCORE_PERMILLE_FIELD_NUMBER: _builtins.int
+    STRIKES_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    OBSERVED_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Kind of subject: "address", "key_prefix", "api_key" or "user_brand"."""
+    level: Global___PenaltyLevel.ValueType
+    """How hard it is now."""
+    score_permille: _builtins.int
+    """Score now, in thousandths, 0 to 1000; it halves with every half-life of the policy."""
+    strikes: _builtins.int
+    """Suspensions that are remembered: each doubles the time of the next."""
+    observed: _builtins.bool
+    """True when the policy only observes: shown, without effect."""
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """When that level ends by itself."""
+
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PenaltyCount]:
+        """What was counted; refusals while over a limit are in the score alone."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        level: Global___PenaltyLevel.ValueType = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        score_permille: _builtins.int = ...,
+        strikes: _builtins.int = ...,
+        counts: _abc.Iterable[Global___PenaltyCount] | None = ...,
+        observed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "level", b"level", "observed", b"observed", "score_permille", b"score_permille", "strikes", b"strikes", "subject", b"subject", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Penalty: _TypeAlias = Penalty  # noqa: Y015
 
 @_typing.final
 class CommitRequest(_message.Message):
@@ -477,8 +648,11 @@ class ExtendRequest(_message.Message):
     RESERVATION_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
     HOLD_TTL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     reservation: _builtins.str
     """Live reservation."""
+    request_id: _builtins.str
+    """Idempotency key within the reservation: the same id adds once (the last 16 are remembered). Empty = adds again."""
     @_builtins.property
     def more(self) -> Global___Cost:
         """What to add."""
@@ -493,10 +667,11 @@ class ExtendRequest(_message.Message):
         reservation: _builtins.str = ...,
         more: Global___Cost | None = ...,
         hold_ttl: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hold_ttl", b"hold_ttl", "more", b"more"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_ttl", b"hold_ttl", "more", b"more", "reservation", b"reservation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_ttl", b"hold_ttl", "more", b"more", "request_id", b"request_id", "reservation", b"reservation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -512,10 +687,14 @@ class ExtendResponse(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     RESERVATION_EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW, THROTTLE or DENY; when not ALLOW the reservation stays as it was."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
+    policy_version: _builtins.str
+    """Version of the policy that decided."""
     @_builtins.property
     def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitStatus]:
         """Every limit that was looked at."""
@@ -524,6 +703,10 @@ class ExtendResponse(_message.Message):
     def reservation_expires_at(self) -> _timestamp_pb2.Timestamp:
         """End of the reservation's life."""
 
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """Largest time to wait over all failing limits."""
+
     def __init__(
         self,
         *,
@@ -531,10 +714,12 @@ class ExtendResponse(_message.Message):
         reason: _decision_pb2.Reason.ValueType = ...,
         limits: _abc.Iterable[Global___LimitStatus] | None = ...,
         reservation_expires_at: _timestamp_pb2.Timestamp | None = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
+        policy_version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["reservation_expires_at", b"reservation_expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reservation_expires_at", b"reservation_expires_at", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "outcome", b"outcome", "reason", b"reason", "reservation_expires_at", b"reservation_expires_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "reservation_expires_at", b"reservation_expires_at", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,23 +733,73 @@ class SignalRequest(_message.Message):
 
     KIND_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    SKETCH_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """What was seen, e.g. "injection"."""
-    weight: _builtins.int
-    """Weight, 1 to 100."""
+    """What was seen, e.g. "injection". A kind that the policy does not list counts for nothing."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def weight(self) -> _builtins.int:
+        """Ignored: the weight of a kind is the policy's."""
+
+    @weight.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def weight(self, value: _builtins.int) -> None:
+        """Ignored: the weight of a kind is the policy's."""
+
+    event_id: _builtins.str
+    """Names the event: reported again, it counts once."""
+    sketch: _builtins.bytes
+    """A question's sketch, with the kind model_extraction: many nearly equal ones in the policy's window are one report."""
     def __init__(
         self,
         *,
         kind: _builtins.str = ...,
         weight: _builtins.int = ...,
+        event_id: _builtins.str = ...,
+        sketch: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "kind", b"kind", "sketch", b"sketch", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SignalRequest: _TypeAlias = SignalRequest  # noqa: Y015
+
+@_typing.final
+class SignalAddressRequest(_message.Message):
+    """Request of SignalAddress."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    KEY_PREFIX_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What was seen, e.g. "auth_failed". A kind that the policy does not list counts for nothing."""
+    event_id: _builtins.str
+    """Names the event: reported again, it counts once."""
+    client_address: _builtins.str
+    """Address of the end client, IPv4 or IPv6 (counted by /64)."""
+    key_prefix: _builtins.str
+    """Digest of the beginning of the key that was tried; empty = no key was."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+        key_prefix: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_address", b"client_address", "event_id", b"event_id", "key_prefix", b"key_prefix", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalAddressRequest: _TypeAlias = SignalAddressRequest  # noqa: Y015
 
 @_typing.final
 class SignalResponse(_message.Message):
@@ -572,16 +807,59 @@ class SignalResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PENALTIES_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    BURST_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when this event had been counted before."""
+    burst: _builtins.bool
+    """True when this sketch completed a burst of nearly equal questions."""
+    @_builtins.property
+    def penalties(self) -> _containers.RepeatedCompositeFieldContainer[Global___Penalty]:
+        """What is held against each subject that the policy counts this kind against; empty for a sketch."""
+
     def __init__(
         self,
+        *,
+        penalties: _abc.Iterable[Global___Penalty] | None = ...,
+        replayed: _builtins.bool = ...,
+        burst: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burst", b"burst", "penalties", b"penalties", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SignalResponse: _TypeAlias = SignalResponse  # noqa: Y015
+
+@_typing.final
+class SignalAddressResponse(_message.Message):
+    """Response of SignalAddress."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PENALTIES_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when this event had been counted before."""
+    @_builtins.property
+    def penalties(self) -> _containers.RepeatedCompositeFieldContainer[Global___Penalty]:
+        """What is held against each subject that the policy counts this kind against."""
+
+    def __init__(
+        self,
+        *,
+        penalties: _abc.Iterable[Global___Penalty] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["penalties", b"penalties", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalAddressResponse: _TypeAlias = SignalAddressResponse  # noqa: Y015
 
 @_typing.final
 class InspectRequest(_message.Message):
@@ -608,25 +886,69 @@ class InspectResponse(_message.Message):
 
     LIMITS_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    PENALTIES_FIELD_NUMBER: _builtins.int
+    GRANTS_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.str
     """Version of the policy."""
     @_builtins.property
     def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitStatus]:
         """Every limit of the caller."""
 
+    @_builtins.property
+    def penalties(self) -> _containers.RepeatedCompositeFieldContainer[Global___Penalty]:
+        """What is held against the caller, by subject."""
+
+    @_builtins.property
+    def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Granted]:
+        """Limits that are not the plan's for now."""
+
     def __init__(
         self,
         *,
         limits: _abc.Iterable[Global___LimitStatus] | None = ...,
         policy_version: _builtins.str = ...,
+        penalties: _abc.Iterable[Global___Penalty] | None = ...,
+        grants: _abc.Iterable[Global___Granted] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "policy_version", b"policy_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grants", b"grants", "limits", b"limits", "penalties", b"penalties", "policy_version", b"policy_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InspectResponse: _TypeAlias = InspectResponse  # noqa: Y015
+
+@_typing.final
+class Granted(_message.Message):
+    """Another amount for one limit, for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    limit_id: _builtins.str
+    """Limit."""
+    limit: _builtins.int
+    """Its amount for now, in its unit."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the plan's amount counts again."""
+
+    def __init__(
+        self,
+        *,
+        limit_id: _builtins.str = ...,
+        limit: _builtins.int = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "limit", b"limit", "limit_id", b"limit_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Granted: _TypeAlias = Granted  # noqa: Y015
 
 @_typing.final
 class GrantRequest(_message.Message):
@@ -638,15 +960,18 @@ class GrantRequest(_message.Message):
     LIMIT_ID_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
     organisation: _builtins.str
     """Organisation."""
     limit_id: _builtins.str
-    """Limit to raise."""
+    """Limit to raise or lower."""
     limit: _builtins.int
     """New limit in its unit."""
+    reason_code: _builtins.str
+    """Why, as a code of yours, e.g. "launch" or "incident_4711"."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it holds."""
+        """How long it holds: 1 s to 90 days."""
 
     def __init__(
         self,
@@ -655,10 +980,11 @@ class GrantRequest(_message.Message):
         limit_id: _builtins.str = ...,
         limit: _builtins.int = ...,
         ttl: _duration_pb2.Duration | None = ...,
+        reason_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "limit_id", b"limit_id", "organisation", b"organisation", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "limit_id", b"limit_id", "organisation", b"organisation", "reason_code", b"reason_code", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -670,12 +996,19 @@ class GrantResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    GRANTED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def granted(self) -> Global___Granted:
+        """What counts now."""
+
     def __init__(
         self,
+        *,
+        granted: Global___Granted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["granted", b"granted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -683,29 +1016,87 @@ Global___GrantResponse: _TypeAlias = GrantResponse  # noqa: Y015
 
 @_typing.final
 class ResetRequest(_message.Message):
-    """Request of Reset."""
+    """Request of Reset. Name one subject: the organisation alone, its brand, a user of a brand, an API key, or (without any
+    organisation) a client address.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ORGANISATION_FIELD_NUMBER: _builtins.int
     LIMIT_ID_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    API_KEY_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    MODEL_OR_TOOL_FIELD_NUMBER: _builtins.int
+    PENALTY_FIELD_NUMBER: _builtins.int
     organisation: _builtins.str
-    """Organisation."""
+    """Organisation; empty only with `client_address`."""
     limit_id: _builtins.str
-    """Limit to clear."""
+    """Limit to clear; empty = none, only with `penalty`."""
+    brand: _builtins.str
+    """Brand, for a limit or penalty that is counted by it."""
+    user: _builtins.str
+    """User, with the brand."""
+    api_key_id: _builtins.str
+    """API key id."""
+    client_address: _builtins.str
+    """Client address, IPv4 or IPv6 (counted by /64)."""
+    model_or_tool: _builtins.str
+    """Model or tool, for a limit that is counted by one."""
+    penalty: _builtins.bool
+    """True: what is held against the subject is wiped, history and all."""
     def __init__(
         self,
         *,
         organisation: _builtins.str = ...,
         limit_id: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        user: _builtins.str = ...,
+        api_key_id: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+        model_or_tool: _builtins.str = ...,
+        penalty: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_id", b"limit_id", "organisation", b"organisation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_id", b"api_key_id", "brand", b"brand", "client_address", b"client_address", "limit_id", b"limit_id", "model_or_tool", b"model_or_tool", "organisation", b"organisation", "penalty", b"penalty", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResetRequest: _TypeAlias = ResetRequest  # noqa: Y015
+
+@_typing.final
+class Cleared(_message.Message):
+    """A counter that was set to zero."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMIT_ID_FIELD_NUMBER: _builtins.int
+    USED_BEFORE_FIELD_NUMBER: _builtins.int
+    WHOLE_IN_FIELD_NUMBER: _builtins.int
+    limit_id: _builtins.str
+    """Limit."""
+    used_before: _builtins.int
+    """What its window had counted before, in its unit; 0 for a steady rate."""
+    @_builtins.property
+    def whole_in(self) -> _duration_pb2.Duration:
+        """Of a steady rate: when it would have been whole again."""
+
+    def __init__(
+        self,
+        *,
+        limit_id: _builtins.str = ...,
+        used_before: _builtins.int = ...,
+        whole_in: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["whole_in", b"whole_in"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_id", b"limit_id", "used_before", b"used_before", "whole_in", b"whole_in"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cleared: _TypeAlias = Cleared  # noqa: Y015
 
 @_typing.final
 class ResetResponse(_message.Message):
@@ -713,12 +1104,25 @@ class ResetResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    LIMITS_FIELD_NUMBER: _builtins.int
+    PENALTIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cleared]:
+        """Counters that are zero now."""
+
+    @_builtins.property
+    def penalties(self) -> _containers.RepeatedCompositeFieldContainer[Global___Penalty]:
+        """Penalties that were wiped, as they stood."""
+
     def __init__(
         self,
+        *,
+        limits: _abc.Iterable[Global___Cleared] | None = ...,
+        penalties: _abc.Iterable[Global___Penalty] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "penalties", b"penalties"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,11 @@ class RateLimitServiceStub:
                 request_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalRequest.SerializeToString,
                 response_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalResponse.FromString,
                 _registered_method=True)
+        self.SignalAddress = channel.unary_unary(
+                '/hauberk.ratelimit.v1.RateLimitService/SignalAddress',
+                request_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalAddressRequest.SerializeToString,
+                response_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalAddressResponse.FromString,
+                _registered_method=True)
         self.Inspect = channel.unary_unary(
                 '/hauberk.ratelimit.v1.RateLimitService/Inspect',
                 request_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.InspectRequest.SerializeToString,
@@ -128,6 +133,13 @@ class RateLimitServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SignalAddress(self, request, context):
+        """Reports abuse by somebody who proved nothing: it counts against a client address and a key prefix, never a user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Inspect(self, request, context):
         """Every limit of the caller with what is left; takes nothing.
         """
@@ -136,14 +148,14 @@ class RateLimitServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Grant(self, request, context):
-        """Raises a limit for a while.
+        """Raises or lowers a limit of an organisation for a while; a later grant takes the place of an earlier one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reset(self, request, context):
-        """Clears the counters of a limit.
+        """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,6 +193,11 @@ def add_RateLimitServiceServicer_to_server(servicer, server):
                     servicer.Signal,
                     request_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalRequest.FromString,
                     response_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalResponse.SerializeToString,
+            ),
+            'SignalAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignalAddress,
+                    request_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalAddressRequest.FromString,
+                    response_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalAddressResponse.SerializeToString,
             ),
             'Inspect': grpc.unary_unary_rpc_method_handler(
                     servicer.Inspect,
@@ -361,6 +378,33 @@ class RateLimitService:
             '/hauberk.ratelimit.v1.RateLimitService/Signal',
             hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalRequest.SerializeToString,
             hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignalAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.ratelimit.v1.RateLimitService/SignalAddress',
+            hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalAddressRequest.SerializeToString,
+            hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.SignalAddressResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,12 +45,14 @@ class RateLimitServiceStub:
     """Adds to a live reservation and renews its life."""
     Signal: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.SignalRequest, _ratelimit_service_pb2.SignalResponse]
     """Reports abuse of a subject, for penalties."""
+    SignalAddress: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.SignalAddressRequest, _ratelimit_service_pb2.SignalAddressResponse]
+    """Reports abuse by somebody who proved nothing: it counts against a client address and a key prefix, never a user."""
     Inspect: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.InspectRequest, _ratelimit_service_pb2.InspectResponse]
     """Every limit of the caller with what is left; takes nothing."""
     Grant: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.GrantRequest, _ratelimit_service_pb2.GrantResponse]
-    """Raises a limit for a while."""
+    """Raises or lowers a limit of an organisation for a while; a later grant takes the place of an earlier one."""
     Reset: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.ResetRequest, _ratelimit_service_pb2.ResetResponse]
-    """Clears the counters of a limit."""
+    """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared."""
 
 @_typing.type_check_only
 class RateLimitServiceAsyncStub(RateLimitServiceStub):
@@ -69,12 +71,14 @@ class RateLimitServiceAsyncStub(RateLimitServiceStub):
     """Adds to a live reservation and renews its life."""
     Signal: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.SignalRequest, _ratelimit_service_pb2.SignalResponse]  # type: ignore[assignment]
     """Reports abuse of a subject, for penalties."""
+    SignalAddress: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.SignalAddressRequest, _ratelimit_service_pb2.SignalAddressResponse]  # type: ignore[assignment]
+    """Reports abuse by somebody who proved nothing: it counts against a client address and a key prefix, never a user."""
     Inspect: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.InspectRequest, _ratelimit_service_pb2.InspectResponse]  # type: ignore[assignment]
     """Every limit of the caller with what is left; takes nothing."""
     Grant: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.GrantRequest, _ratelimit_service_pb2.GrantResponse]  # type: ignore[assignment]
-    """Raises a limit for a while."""
+    """Raises or lowers a limit of an organisation for a while; a later grant takes the place of an earlier one."""
     Reset: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.ResetRequest, _ratelimit_service_pb2.ResetResponse]  # type: ignore[assignment]
-    """Clears the counters of a limit."""
+    """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared."""
 
 class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     """How much: rate limits, token and money budgets, decided all-or-nothing in one round trip."""
@@ -121,6 +125,13 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ratelimit_service_pb2.SignalResponse, _abc.Awaitable[_ratelimit_service_pb2.SignalResponse]]:
         """Reports abuse of a subject, for penalties."""
 
+    def SignalAddress(
+        self,
+        request: _ratelimit_service_pb2.SignalAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ratelimit_service_pb2.SignalAddressResponse, _abc.Awaitable[_ratelimit_service_pb2.SignalAddressResponse]]:
+        """Reports abuse by somebody who proved nothing: it counts against a client address and a key prefix, never a user."""
+
     def Inspect(
         self,
         request: _ratelimit_service_pb2.InspectRequest,
@@ -133,13 +144,13 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ratelimit_service_pb2.GrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ratelimit_service_pb2.GrantResponse, _abc.Awaitable[_ratelimit_service_pb2.GrantResponse]]:
-        """Raises a limit for a while."""
+        """Raises or lowers a limit of an organisation for a while; a later grant takes the place of an earlier one."""
 
     def Reset(
         self,
         request: _ratelimit_service_pb2.ResetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ratelimit_service_pb2.ResetResponse, _abc.Awaitable[_ratelimit_service_pb2.ResetResponse]]:
-        """Clears the counters of a limit."""
+        """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared."""
 
 def add_RateLimitServiceServicer_to_server(servicer: RateLimitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -48,6 +48,34 @@ OFFSET_UNIT_UTF16: OffsetUnit.ValueType  # 3
 """UTF-16 code units (JavaScript, Java)."""
 Global___OffsetUnit: _TypeAlias = OffsetUnit  # noqa: Y015
 
+class _RedactFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RedactFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RedactFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REDACT_FORMAT_UNSPECIFIED: _RedactFormat.ValueType  # 0
+    """Not stated: plain text."""
+    REDACT_FORMAT_TEXT: _RedactFormat.ValueType  # 1
+    """Text."""
+    REDACT_FORMAT_JSON: _RedactFormat.ValueType  # 2
+    """A JSON document, e.g. the arguments of a tool call: stays a valid one. Strings and keys are searched by their
+    content, numbers as written (one that is replaced becomes a string); a key is context for its value.
+    """
+
+class RedactFormat(_RedactFormat, metaclass=_RedactFormatEnumTypeWrapper):
+    """What a text is, and so what of it is searched and how it is put together again."""
+
+REDACT_FORMAT_UNSPECIFIED: RedactFormat.ValueType  # 0
+"""Not stated: plain text."""
+REDACT_FORMAT_TEXT: RedactFormat.ValueType  # 1
+"""Text."""
+REDACT_FORMAT_JSON: RedactFormat.ValueType  # 2
+"""A JSON document, e.g. the arguments of a tool call: stays a valid one. Strings and keys are searched by their
+content, numbers as written (one that is replaced becomes a string); a key is context for its value.
+"""
+Global___RedactFormat: _TypeAlias = RedactFormat  # noqa: Y015
+
 class _RestoreFormat:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -177,8 +205,11 @@ class DetectResponse(_message.Message):
     DETECTIONS_FIELD_NUMBER: _builtins.int
     ENTITIES_NOT_SEARCHED_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.str
     """Version of the policy."""
+    degraded: _builtins.bool
+    """True when a detector was late and the policy allows to go on without it."""
     @_builtins.property
     def detections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Detection]:
         """One entry for each text, in order."""
@@ -193,10 +224,11 @@ class DetectResponse(_message.Message):
         detections: _abc.Iterable[Global___Detection] | None = ...,
         entities_not_searched: _abc.Iterable[_builtins.str] | None = ...,
         policy_version: _builtins.str = ...,
+        degraded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detections", b"detections", "entities_not_searched", b"entities_not_searched", "policy_version", b"policy_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "detections", b"detections", "entities_not_searched", b"entities_not_searched", "policy_version", b"policy_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -212,10 +244,13 @@ class RedactRequest(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     ALSO_FIELD_NUMBER: _builtins.int
     OFFSET_UNIT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation that the placeholders belong to."""
     offset_unit: Global___OffsetUnit.ValueType
     """In what offsets are counted."""
+    format: Global___RedactFormat.ValueType
+    """What the texts are."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts to redact, e.g. the messages of a chat in order."""
@@ -231,10 +266,11 @@ class RedactRequest(_message.Message):
         texts: _abc.Iterable[_builtins.str] | None = ...,
         also: _abc.Iterable[_builtins.str] | None = ...,
         offset_unit: Global___OffsetUnit.ValueType = ...,
+        format: Global___RedactFormat.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["also", b"also", "conversation", b"conversation", "offset_unit", b"offset_unit", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["also", b"also", "conversation", b"conversation", "format", b"format", "offset_unit", b"offset_unit", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

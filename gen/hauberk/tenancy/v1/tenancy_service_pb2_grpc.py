@@ -125,6 +125,16 @@ class TenancyServiceStub:
                 request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateOrganisationRequest.SerializeToString,
                 response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateOrganisationResponse.FromString,
                 _registered_method=True)
+        self.ListOrganisations = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/ListOrganisations',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListOrganisationsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListOrganisationsResponse.FromString,
+                _registered_method=True)
+        self.ListPlans = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/ListPlans',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPlansRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPlansResponse.FromString,
+                _registered_method=True)
         self.PutBrand = channel.unary_unary(
                 '/hauberk.tenancy.v1.TenancyService/PutBrand',
                 request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutBrandRequest.SerializeToString,
@@ -149,6 +159,61 @@ class TenancyServiceStub:
                 '/hauberk.tenancy.v1.TenancyService/ListMembers',
                 request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersRequest.SerializeToString,
                 response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersResponse.FromString,
+                _registered_method=True)
+        self.GetBrand = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/GetBrand',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetBrandRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetBrandResponse.FromString,
+                _registered_method=True)
+        self.UpdateBrand = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/UpdateBrand',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateBrandRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateBrandResponse.FromString,
+                _registered_method=True)
+        self.DeleteBrand = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/DeleteBrand',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteBrandRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteBrandResponse.FromString,
+                _registered_method=True)
+        self.GetMember = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/GetMember',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetMemberRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetMemberResponse.FromString,
+                _registered_method=True)
+        self.UpdateMember = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/UpdateMember',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateMemberRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateMemberResponse.FromString,
+                _registered_method=True)
+        self.GetSettings = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/GetSettings',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetSettingsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetSettingsResponse.FromString,
+                _registered_method=True)
+        self.UpdateSettings = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/UpdateSettings',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateSettingsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateSettingsResponse.FromString,
+                _registered_method=True)
+        self.CreateInvitation = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/CreateInvitation',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.CreateInvitationRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.CreateInvitationResponse.FromString,
+                _registered_method=True)
+        self.ListInvitations = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/ListInvitations',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListInvitationsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListInvitationsResponse.FromString,
+                _registered_method=True)
+        self.DeleteInvitation = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/DeleteInvitation',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteInvitationRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteInvitationResponse.FromString,
+                _registered_method=True)
+        self.AcceptInvitation = channel.unary_unary(
+                '/hauberk.tenancy.v1.TenancyService/AcceptInvitation',
+                request_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.AcceptInvitationRequest.SerializeToString,
+                response_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.AcceptInvitationResponse.FromString,
                 _registered_method=True)
         self.PutPolicySet = channel.unary_unary(
                 '/hauberk.tenancy.v1.TenancyService/PutPolicySet',
@@ -306,7 +371,21 @@ class TenancyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateOrganisation(self, request, context):
-        """Changes plan or status of an organisation.
+        """Changes name, plan or status of an organisation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrganisations(self, request, context):
+        """Lists organisations by id: lifecycle facts, never tenant data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlans(self, request, context):
+        """Lists the plans that this deployment knows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -342,6 +421,83 @@ class TenancyServiceServicer:
 
     def ListMembers(self, request, context):
         """Lists the members of the caller's organisation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBrand(self, request, context):
+        """One brand that the membership reaches.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBrand(self, request, context):
+        """Changes the named fields of a brand.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBrand(self, request, context):
+        """Deletes a brand that nothing uses, and revokes what was issued for it; never the last one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMember(self, request, context):
+        """One member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMember(self, request, context):
+        """Changes the named fields of a member; suspends one, or ends that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSettings(self, request, context):
+        """The settings of the caller's organisation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSettings(self, request, context):
+        """Changes the named settings of the caller's organisation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateInvitation(self, request, context):
+        """Invites somebody to become a member; the secret is in the answer and is kept nowhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInvitations(self, request, context):
+        """Lists the invitations of the organisation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteInvitation(self, request, context):
+        """Takes an invitation back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptInvitation(self, request, context):
+        """Makes the user whom a backend has signed in a member, by the secret of an invitation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -482,6 +638,16 @@ def add_TenancyServiceServicer_to_server(servicer, server):
                     request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateOrganisationRequest.FromString,
                     response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateOrganisationResponse.SerializeToString,
             ),
+            'ListOrganisations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrganisations,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListOrganisationsRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListOrganisationsResponse.SerializeToString,
+            ),
+            'ListPlans': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlans,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPlansRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPlansResponse.SerializeToString,
+            ),
             'PutBrand': grpc.unary_unary_rpc_method_handler(
                     servicer.PutBrand,
                     request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.PutBrandRequest.FromString,
@@ -506,6 +672,61 @@ def add_TenancyServiceServicer_to_server(servicer, server):
                     servicer.ListMembers,
                     request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersRequest.FromString,
                     response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersResponse.SerializeToString,
+            ),
+            'GetBrand': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBrand,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetBrandRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetBrandResponse.SerializeToString,
+            ),
+            'UpdateBrand': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBrand,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateBrandRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateBrandResponse.SerializeToString,
+            ),
+            'DeleteBrand': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBrand,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteBrandRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteBrandResponse.SerializeToString,
+            ),
+            'GetMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMember,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetMemberRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetMemberResponse.SerializeToString,
+            ),
+            'UpdateMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMember,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateMemberRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateMemberResponse.SerializeToString,
+            ),
+            'GetSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettings,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetSettingsRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetSettingsResponse.SerializeToString,
+            ),
+            'UpdateSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSettings,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateSettingsRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateSettingsResponse.SerializeToString,
+            ),
+            'CreateInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateInvitation,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.CreateInvitationRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.CreateInvitationResponse.SerializeToString,
+            ),
+            'ListInvitations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInvitations,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListInvitationsRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListInvitationsResponse.SerializeToString,
+            ),
+            'DeleteInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteInvitation,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteInvitationRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteInvitationResponse.SerializeToString,
+            ),
+            'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptInvitation,
+                    request_deserializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.AcceptInvitationRequest.FromString,
+                    response_serializer=hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.AcceptInvitationResponse.SerializeToString,
             ),
             'PutPolicySet': grpc.unary_unary_rpc_method_handler(
                     servicer.PutPolicySet,
@@ -1036,6 +1257,60 @@ class TenancyService:
             _registered_method=True)
 
     @staticmethod
+    def ListOrganisations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/ListOrganisations',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListOrganisationsRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListOrganisationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlans(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/ListPlans',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPlansRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListPlansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def PutBrand(request,
             target,
             options=(),
@@ -1160,6 +1435,303 @@ class TenancyService:
             '/hauberk.tenancy.v1.TenancyService/ListMembers',
             hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersRequest.SerializeToString,
             hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBrand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/GetBrand',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetBrandRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetBrandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBrand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/UpdateBrand',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateBrandRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateBrandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBrand(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/DeleteBrand',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteBrandRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteBrandResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/GetMember',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetMemberRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/UpdateMember',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateMemberRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/GetSettings',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetSettingsRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.GetSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/UpdateSettings',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateSettingsRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.UpdateSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/CreateInvitation',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.CreateInvitationRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.CreateInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInvitations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/ListInvitations',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListInvitationsRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.ListInvitationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/DeleteInvitation',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteInvitationRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.DeleteInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.tenancy.v1.TenancyService/AcceptInvitation',
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.AcceptInvitationRequest.SerializeToString,
+            hauberk_dot_tenancy_dot_v1_dot_tenancy__service__pb2.AcceptInvitationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -68,7 +68,11 @@ class TenancyServiceStub:
     GetOrganisation: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetOrganisationRequest, _tenancy_service_pb2.GetOrganisationResponse]
     """An organisation's lifecycle facts."""
     UpdateOrganisation: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.UpdateOrganisationRequest, _tenancy_service_pb2.UpdateOrganisationResponse]
-    """Changes plan or status of an organisation."""
+    """Changes name, plan or status of an organisation."""
+    ListOrganisations: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListOrganisationsRequest, _tenancy_service_pb2.ListOrganisationsResponse]
+    """Lists organisations by id: lifecycle facts, never tenant data."""
+    ListPlans: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListPlansRequest, _tenancy_service_pb2.ListPlansResponse]
+    """Lists the plans that this deployment knows."""
     PutBrand: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutBrandRequest, _tenancy_service_pb2.PutBrandResponse]
     """Creates or changes a brand of the caller's organisation."""
     ListBrands: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListBrandsRequest, _tenancy_service_pb2.ListBrandsResponse]
@@ -79,6 +83,28 @@ class TenancyServiceStub:
     """Removes a member."""
     ListMembers: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListMembersRequest, _tenancy_service_pb2.ListMembersResponse]
     """Lists the members of the caller's organisation."""
+    GetBrand: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetBrandRequest, _tenancy_service_pb2.GetBrandResponse]
+    """One brand that the membership reaches."""
+    UpdateBrand: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.UpdateBrandRequest, _tenancy_service_pb2.UpdateBrandResponse]
+    """Changes the named fields of a brand."""
+    DeleteBrand: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeleteBrandRequest, _tenancy_service_pb2.DeleteBrandResponse]
+    """Deletes a brand that nothing uses, and revokes what was issued for it; never the last one."""
+    GetMember: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetMemberRequest, _tenancy_service_pb2.GetMemberResponse]
+    """One member."""
+    UpdateMember: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.UpdateMemberRequest, _tenancy_service_pb2.UpdateMemberResponse]
+    """Changes the named fields of a member; suspends one, or ends that."""
+    GetSettings: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetSettingsRequest, _tenancy_service_pb2.GetSettingsResponse]
+    """The settings of the caller's organisation."""
+    UpdateSettings: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.UpdateSettingsRequest, _tenancy_service_pb2.UpdateSettingsResponse]
+    """Changes the named settings of the caller's organisation."""
+    CreateInvitation: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.CreateInvitationRequest, _tenancy_service_pb2.CreateInvitationResponse]
+    """Invites somebody to become a member; the secret is in the answer and is kept nowhere."""
+    ListInvitations: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListInvitationsRequest, _tenancy_service_pb2.ListInvitationsResponse]
+    """Lists the invitations of the organisation."""
+    DeleteInvitation: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeleteInvitationRequest, _tenancy_service_pb2.DeleteInvitationResponse]
+    """Takes an invitation back."""
+    AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.AcceptInvitationRequest, _tenancy_service_pb2.AcceptInvitationResponse]
+    """Makes the user whom a backend has signed in a member, by the secret of an invitation."""
     PutPolicySet: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutPolicySetRequest, _tenancy_service_pb2.PutPolicySetResponse]
     """Writes a new version of the policies that the organisation adds to the defaults; all are checked first."""
     GetPolicySet: _grpc.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetPolicySetRequest, _tenancy_service_pb2.GetPolicySetResponse]
@@ -132,7 +158,11 @@ class TenancyServiceAsyncStub(TenancyServiceStub):
     GetOrganisation: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetOrganisationRequest, _tenancy_service_pb2.GetOrganisationResponse]  # type: ignore[assignment]
     """An organisation's lifecycle facts."""
     UpdateOrganisation: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.UpdateOrganisationRequest, _tenancy_service_pb2.UpdateOrganisationResponse]  # type: ignore[assignment]
-    """Changes plan or status of an organisation."""
+    """Changes name, plan or status of an organisation."""
+    ListOrganisations: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListOrganisationsRequest, _tenancy_service_pb2.ListOrganisationsResponse]  # type: ignore[assignment]
+    """Lists organisations by id: lifecycle facts, never tenant data."""
+    ListPlans: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListPlansRequest, _tenancy_service_pb2.ListPlansResponse]  # type: ignore[assignment]
+    """Lists the plans that this deployment knows."""
     PutBrand: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutBrandRequest, _tenancy_service_pb2.PutBrandResponse]  # type: ignore[assignment]
     """Creates or changes a brand of the caller's organisation."""
     ListBrands: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListBrandsRequest, _tenancy_service_pb2.ListBrandsResponse]  # type: ignore[assignment]
@@ -143,6 +173,28 @@ class TenancyServiceAsyncStub(TenancyServiceStub):
     """Removes a member."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListMembersRequest, _tenancy_service_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Lists the members of the caller's organisation."""
+    GetBrand: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetBrandRequest, _tenancy_service_pb2.GetBrandResponse]  # type: ignore[assignment]
+    """One brand that the membership reaches."""
+    UpdateBrand: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.UpdateBrandRequest, _tenancy_service_pb2.UpdateBrandResponse]  # type: ignore[assignment]
+    """Changes the named fields of a brand."""
+    DeleteBrand: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeleteBrandRequest, _tenancy_service_pb2.DeleteBrandResponse]  # type: ignore[assignment]
+    """Deletes a brand that nothing uses, and revokes what was issued for it; never the last one."""
+    GetMember: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetMemberRequest, _tenancy_service_pb2.GetMemberResponse]  # type: ignore[assignment]
+    """One member."""
+    UpdateMember: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.UpdateMemberRequest, _tenancy_service_pb2.UpdateMemberResponse]  # type: ignore[assignment]
+    """Changes the named fields of a member; suspends one, or ends that."""
+    GetSettings: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetSettingsRequest, _tenancy_service_pb2.GetSettingsResponse]  # type: ignore[assignment]
+    """The settings of the caller's organisation."""
+    UpdateSettings: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.UpdateSettingsRequest, _tenancy_service_pb2.UpdateSettingsResponse]  # type: ignore[assignment]
+    """Changes the named settings of the caller's organisation."""
+    CreateInvitation: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.CreateInvitationRequest, _tenancy_service_pb2.CreateInvitationResponse]  # type: ignore[assignment]
+    """Invites somebody to become a member; the secret is in the answer and is kept nowhere."""
+    ListInvitations: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.ListInvitationsRequest, _tenancy_service_pb2.ListInvitationsResponse]  # type: ignore[assignment]
+    """Lists the invitations of the organisation."""
+    DeleteInvitation: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.DeleteInvitationRequest, _tenancy_service_pb2.DeleteInvitationResponse]  # type: ignore[assignment]
+    """Takes an invitation back."""
+    AcceptInvitation: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.AcceptInvitationRequest, _tenancy_service_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
+    """Makes the user whom a backend has signed in a member, by the secret of an invitation."""
     PutPolicySet: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.PutPolicySetRequest, _tenancy_service_pb2.PutPolicySetResponse]  # type: ignore[assignment]
     """Writes a new version of the policies that the organisation adds to the defaults; all are checked first."""
     GetPolicySet: _aio.UnaryUnaryMultiCallable[_tenancy_service_pb2.GetPolicySetRequest, _tenancy_service_pb2.GetPolicySetResponse]  # type: ignore[assignment]
@@ -283,7 +335,21 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenancy_service_pb2.UpdateOrganisationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenancy_service_pb2.UpdateOrganisationResponse, _abc.Awaitable[_tenancy_service_pb2.UpdateOrganisationResponse]]:
-        """Changes plan or status of an organisation."""
+        """Changes name, plan or status of an organisation."""
+
+    def ListOrganisations(
+        self,
+        request: _tenancy_service_pb2.ListOrganisationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.ListOrganisationsResponse, _abc.Awaitable[_tenancy_service_pb2.ListOrganisationsResponse]]:
+        """Lists organisations by id: lifecycle facts, never tenant data."""
+
+    def ListPlans(
+        self,
+        request: _tenancy_service_pb2.ListPlansRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.ListPlansResponse, _abc.Awaitable[_tenancy_service_pb2.ListPlansResponse]]:
+        """Lists the plans that this deployment knows."""
 
     def PutBrand(
         self,
@@ -319,6 +385,83 @@ class TenancyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenancy_service_pb2.ListMembersResponse, _abc.Awaitable[_tenancy_service_pb2.ListMembersResponse]]:
         """Lists the members of the caller's organisation."""
+
+    def GetBrand(
+        self,
+        request: _tenancy_service_pb2.GetBrandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.GetBrandResponse, _abc.Awaitable[_tenancy_service_pb2.GetBrandResponse]]:
+        """One brand that the membership reaches."""
+
+    def UpdateBrand(
+        self,
+        request: _tenancy_service_pb2.UpdateBrandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.UpdateBrandResponse, _abc.Awaitable[_tenancy_service_pb2.UpdateBrandResponse]]:
+        """Changes the named fields of a brand."""
+
+    def DeleteBrand(
+        self,
+        request: _tenancy_service_pb2.DeleteBrandRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.DeleteBrandResponse, _abc.Awaitable[_tenancy_service_pb2.DeleteBrandResponse]]:
+        """Deletes a brand that nothing uses, and revokes what was issued for it; never the last one."""
+
+    def GetMember(
+        self,
+        request: _tenancy_service_pb2.GetMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.GetMemberResponse, _abc.Awaitable[_tenancy_service_pb2.GetMemberResponse]]:
+        """One member."""
+
+    def UpdateMember(
+        self,
+        request: _tenancy_service_pb2.UpdateMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.UpdateMemberResponse, _abc.Awaitable[_tenancy_service_pb2.UpdateMemberResponse]]:
+        """Changes the named fields of a member; suspends one, or ends that."""
+
+    def GetSettings(
+        self,
+        request: _tenancy_service_pb2.GetSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.GetSettingsResponse, _abc.Awaitable[_tenancy_service_pb2.GetSettingsResponse]]:
+        """The settings of the caller's organisation."""
+
+    def UpdateSettings(
+        self,
+        request: _tenancy_service_pb2.UpdateSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.UpdateSettingsResponse, _abc.Awaitable[_tenancy_service_pb2.UpdateSettingsResponse]]:
+        """Changes the named settings of the caller's organisation."""
+
+    def CreateInvitation(
+        self,
+        request: _tenancy_service_pb2.CreateInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.CreateInvitationResponse, _abc.Awaitable[_tenancy_service_pb2.CreateInvitationResponse]]:
+        """Invites somebody to become a member; the secret is in the answer and is kept nowhere."""
+
+    def ListInvitations(
+        self,
+        request: _tenancy_service_pb2.ListInvitationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.ListInvitationsResponse, _abc.Awaitable[_tenancy_service_pb2.ListInvitationsResponse]]:
+        """Lists the invitations of the organisation."""
+
+    def DeleteInvitation(
+        self,
+        request: _tenancy_service_pb2.DeleteInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.DeleteInvitationResponse, _abc.Awaitable[_tenancy_service_pb2.DeleteInvitationResponse]]:
+        """Takes an invitation back."""
+
+    def AcceptInvitation(
+        self,
+        request: _tenancy_service_pb2.AcceptInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenancy_service_pb2.AcceptInvitationResponse, _abc.Awaitable[_tenancy_service_pb2.AcceptInvitationResponse]]:
+        """Makes the user whom a backend has signed in a member, by the secret of an invitation."""
 
     def PutPolicySet(
         self,

@@ -5,7 +5,8 @@
 -- Limits, flat: for each subject its life ms, its number of limits, 1 when it may be penalised, 1 when what it has in
 --       flight is limited; its fields in the hash (`pen` first where it may be penalised); then for each limit the
 --       numbers named below.
--- Reply: status (0 refused, 1 allowed, 2 request id spent, 3 clock not covered), replayed, expiry us, now us, the
+-- Reply: status (0 refused, 1 allowed, 2 request id spent, 3 clock not covered, 5 this store must be seeded
+--        first, 6 the ledger is full), replayed, expiry us, now us, the
 --        hardest penalty (number of its subject or 0, level, until ms, score); then for each limit: 1 fits, 0 later,
 --        2 never (+4 when less was reserved than asked, +8 when the amount of a trusted account counts), remaining,
 --        wait us, reset us.
@@ -25,6 +26,14 @@ end
 local limits, calendars = cmsgpack.unpack(ARGV[16]), cmsgpack.unpack(ARGV[17])
 local rules = ARGV[18] ~= '' and cmsgpack.unpack(ARGV[18])
 local replayed, expires = 0, 0
+
+-- What is spent is spent in an organisation's whole store, or not at all.
+if (mode ~= TAKE or cost[TOKENS] > 0 or cost[MONEY] > 0) and unseeded(KEYS[2]) then
+  return {5, 0, 0, now}
+end
+if mode == RESERVE and ledger_full(KEYS[2]) then
+  return {6, 0, 0, now}
+end
 
 if remember then
   reap(KEYS[2], ARGV[6])
@@ -54,7 +63,12 @@ local function in_flight(key, cap)
 end
 
 -- First pass: read everything, decide, write nothing. What is found is kept in one array for each fact, by limit.
-local W, CUR, PREV, BEFORE_W, AFTER_W, FITS, WAIT, TAKES, CAPS = {}, {}, {}, {}, {}, {}, {}, {}, {}
+-- (Eight zeros: room for as many limits as there usually are, so that no table grows on the way.)
+local function room()
+  return {0, 0, 0, 0, 0, 0, 0, 0}
+end
+local W, CUR, PREV, BEFORE_W, AFTER_W = room(), room(), room(), room(), room()
+local FITS, WAIT, TAKES, CAPS = room(), room(), room(), room()
 local allowed, refused_by, pens = 1, {}, {}
 local worst, worst_level, worst_until, worst_score = 0, 0, 0, 0
 local n, at, group = 0, 1, 0
@@ -69,7 +83,7 @@ while limits[at] do
     local strikes, level, till
     score, strikes, level, till = penalty(values[1], rules)
     pens[group] = {score, strikes, level, till}
-    if level > worst_level or (level == worst_level and till > worst_until) then
+    if level > worst_level or (level > 0 and level == worst_level and till > worst_until) then
       worst, worst_level, worst_until, worst_score = group, level, till, score
     end
     if level >= SLOW and rules[ENFORCED] == 1 then
@@ -135,6 +149,7 @@ end
 -- Second pass: charge all of them, or none.
 if allowed == 1 and mode ~= PEEK and replayed == 0 then
   local reserve = mode == RESERVE
+  local spends = not reserve and LEDGER > 0 and (cost[TOKENS] > 0 or cost[MONEY] > 0)
   local entries, keys, live = {}, {}, {}
   local m = 0
   expires = reserve and now + tonumber(ARGV[5]) or 0
@@ -165,7 +180,7 @@ if allowed == 1 and mode ~= PEEK and replayed == 0 then
             changes[c] = format('%.0f:%.0f:%.0f', W[n], CUR[n], PREV[n])
           end
         end
-        if reserve then
+        if reserve or spends then
           local window = algo ~= GCRA
           entries[m + 1], entries[m + 2], entries[m + 3], entries[m + 4] = group, limits[fields + i], algo, unit
           entries[m + 5], entries[m + 6], entries[m + 7], entries[m + 8] = amount, amount, CAPS[n], period
@@ -190,7 +205,9 @@ if allowed == 1 and mode ~= PEEK and replayed == 0 then
       t = cost[TOKENS], m = cost[MONEY], k = keys, v = live, r = {}, e = entries,
     }
     local kept = int(ceil(tonumber(ARGV[5]) / 1000) + tonumber(ARGV[7]))
-    redis.call('SET', KEYS[1], cmsgpack.pack(hold), 'PX', kept)
+    local packed = cmsgpack.pack(hold)
+    redis.call('SET', KEYS[1], packed, 'PX', kept)
+    record(KEYS[2], 'open', KEYS[1], hold, packed)
     redis.call('ZADD', KEYS[2], int(expires), KEYS[1])
     redis.call('PEXPIRE', KEYS[2], kept)
     for _, name in ipairs(live) do
@@ -200,6 +217,10 @@ if allowed == 1 and mode ~= PEEK and replayed == 0 then
     end
   elseif remember then
     redis.call('SET', KEYS[1], cmsgpack.pack({s = 'taken', w = ARGV[3], f = ARGV[4], x = 0}), 'PX', ARGV[6])
+  end
+  if spends then
+    record(KEYS[2], 'taken', KEYS[1],
+      {at = now, w = ARGV[3], t = cost[TOKENS], m = cost[MONEY], x = now, k = keys, e = entries})
   end
 elseif mode ~= PEEK and replayed == 0 and rules and rules[STRIKE] > 0 then
   for struck, yes in pairs(refused_by) do
@@ -211,7 +232,11 @@ elseif mode ~= PEEK and replayed == 0 and rules and rules[STRIKE] > 0 then
   end
 end
 
-local reply = {allowed, replayed, expires, now, worst, worst_level, worst_until, worst_score}
+local reply = {
+  allowed, replayed, expires, now, worst, worst_level, worst_until, worst_score,
+  nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+  nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil,
+}
 local r = 8
 n, at = 0, 1
 while limits[at] do

@@ -1,12 +1,16 @@
 -- KEYS: hold, index of holds.
 -- ARGV: workload, life us, longest life us, requests, input tokens, output tokens, input price, output price (-1: the
 --       price of the reservation), unsettled memory ms, request id (may be empty).
--- Reply: status (0 unknown or over, 1 extended, 2 refused, 4 the request id added something else), replayed, expiry us,
+-- Reply: status (0 unknown or over, 1 extended, 2 refused, 4 the request id added something else, 5 this store must be
+--        seeded first), replayed, expiry us,
 --        now us, then for each limit of the hold: field, fits, remaining, wait us, reset us. What is added belongs to
 --        the window in which the spending began, so a calendar's numbers are of that window.
 
 local REMEMBERED = 16
 
+if unseeded(KEYS[2]) then
+  return {5, 0, 0, now}
+end
 local raw = redis.call('GET', KEYS[1])
 local hold = raw and cmsgpack.unpack(raw)
 if not hold or hold.w ~= ARGV[1] or hold.s ~= 'held' or hold.x <= now then
@@ -113,7 +117,9 @@ if allowed then
       table.remove(hold.r, 1)
     end
     local life = int(ceil((hold.x - now) / 1000) + tonumber(ARGV[9]))
-    redis.call('SET', KEYS[1], cmsgpack.pack(hold), 'PX', life)
+    local packed = cmsgpack.pack(hold)
+    redis.call('SET', KEYS[1], packed, 'PX', life)
+    record(KEYS[2], 'open', KEYS[1], hold, packed)
     for _, index in ipairs({KEYS[2], unpack(hold.v)}) do
       redis.call('ZADD', index, int(hold.x), KEYS[1])
       redis.call('PEXPIRE', index, life)

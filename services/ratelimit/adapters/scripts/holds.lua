@@ -7,6 +7,8 @@ local KEY, FIELD, ALGO, UNIT, AMOUNT, ASKED, CAP, PERIOD, KEEP, TTL, OBSERVE, WI
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 local ENTRY = 14
 
+local record -- ledger.lua
+
 -- Price in micro-USD, rounded up once over both directions. The product may pass 2^53, so it is taken apart:
 -- tokens = a * 10^4 + b.
 local function priced(input, output, input_price, output_price)
@@ -87,6 +89,7 @@ local function reap(index, tombstone_ms)
       local hold = cmsgpack.unpack(raw)
       if hold.s == 'held' then
         expire(hold, key)
+        record(index, 'expired', key, hold)
         redis.call('SET', key, cmsgpack.pack(hold), 'PX', tombstone_ms)
       end
     end

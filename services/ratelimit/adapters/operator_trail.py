@@ -1,0 +1,36 @@
+"""What operators change of an organisation's limits, on record in that organisation's own trail."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from hauberk.common.v1 import decision_pb2 as common
+
+from services.kit.audit import Event, EventClass, Trail
+from services.kit.clock import Clock
+
+
+class OperatorTrail:
+    """Implements `OwnTrail`. Without a trail (tests, tools) nothing is recorded, as everywhere."""
+
+    def __init__(self, trail: Trail | None, clock: Clock) -> None:
+        self._trail = trail
+        self._clock = clock
+
+    async def put(self, organisation: str, code: str, actor: str, facts: Mapping[str, str]) -> None:
+        """One event, stored before anything is done. Raises Unavailable("audit")."""
+        if self._trail is None:
+            return
+        event = Event(
+            event_id=f"{secrets.token_hex(8)}/ratelimit/{code.rpartition('.')[2]}/{secrets.token_hex(6)}",
+            code=code,
+            at=self._clock.now(),
+            kind=EventClass.CRITICAL,
+            outcome=common.OUTCOME_ALLOW,
+            reason=common.REASON_NONE,
+            organisation=organisation,
+            actor=actor,
+            facts={name: value for name, value in facts.items() if value},
+        )
+        await self._trail.emit(event, critical=True)

@@ -1,0 +1,1 @@
+"""What the rate-limit service does beside deciding: signals of abuse, grants, resets."""

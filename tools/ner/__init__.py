@@ -1,0 +1,1 @@
+"""How the names model is trained: corpora, generated texts, the learner, the evaluation."""
