@@ -1,6 +1,6 @@
 """`overspend`: reserves from several processes against one exact budget. A figure that is not exact is an error.
 
-`race`: nothing is settled, so exactly what fits is admitted. At each sampled moment the counter is within the budget and
+`race`: nothing is settled, so exactly what fits is admitted. At each sampled moment the counter fits the budget and
 is the sum of all holds; what stands beside the budget counts the admitted and nobody else. `chaos`: clients and the
 writer of the ledger are killed with SIGKILL, calls are cancelled, settlements come twice, late, reordered or never. In
 the end no hold is left, and counter, ledger and what clients were told agree to the last micro-USD.

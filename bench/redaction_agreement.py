@@ -110,9 +110,12 @@ def _superseded(texts: Sequence[str]) -> dict[str, Any]:
         )
         for result in results:
             spans += 1
-            if all(at in covered for at in range(result.start, result.end) if text[at].isalnum()):
+            left = [at for at in range(result.start, result.end) if text[at].isalnum() and at not in covered]
+            if not left:
                 continue
             reason = reason_of(text, result.entity_type, result.start, result.end)
+            if len(left) == 1 and text[left[0] - 1] in " \u00a0\u2009\u3000":
+                reason = "a last figure by itself"
             (reasons if reason else unexplained)[reason or result.entity_type] += 1
     return {"spans": spans, "exceptions": dict(reasons), "unexplained": dict(unexplained)}
 

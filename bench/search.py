@@ -28,9 +28,9 @@ from services.kit.postgres import Connection, Database
 from services.tenancy.adapters.content_keys import ContentKeys
 from services.tenancy.adapters.knowledge_store import nearest
 from services.tenancy.adapters.nearest import exact_sql, literal, walks
-from services.tenancy.knowledge import CALLER
+from services.tenancy.flows.knowledge import CALLER
 from services.tenancy.policy.filters import Field, among
-from services.tenancy.resource_ports import Query, Space
+from services.tenancy.ports.resources import Query, Space
 
 K = 10
 SPACE = Space(DIMENSION, CALLER)

@@ -203,7 +203,7 @@ def _limits(document: PolicyDocument) -> Iterator[Sequence[str]]:
 
 def _window(rule: LimitRule) -> str:
     unit = "micro-USD" if rule.unit is Unit.MICRO_USD else rule.unit.value
-    return f"{unit} / {f'{rule.window} s' if isinstance(rule.window, int) else rule.window.value}"
+    return f"{unit} / {f'{rule.window} s' if isinstance(rule.window, int) else str(rule.window)}"
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

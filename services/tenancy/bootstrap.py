@@ -26,22 +26,22 @@ from services.tenancy.adapters.postgres import PostgresStore
 from services.tenancy.adapters.resource_owner import BackendOwner
 from services.tenancy.adapters.resource_store import PostgresResources
 from services.tenancy.adapters.settings_store import PostgresSettings
-from services.tenancy.conversations import Conversations
-from services.tenancy.directory import Directory
-from services.tenancy.invitations import Invitations
-from services.tenancy.judging import Judge
-from services.tenancy.knowledge import Knowledge
-from services.tenancy.own_settings import OwnSettings
-from services.tenancy.permits import Permits
+from services.tenancy.flows.conversations import Conversations
+from services.tenancy.flows.directory import Directory
+from services.tenancy.flows.invitations import Invitations
+from services.tenancy.flows.judging import Judge
+from services.tenancy.flows.knowledge import Knowledge
+from services.tenancy.flows.own_settings import OwnSettings
+from services.tenancy.flows.permits import Permits
+from services.tenancy.flows.policy_admin import PolicyAdmin
+from services.tenancy.flows.policysets import PolicySets
+from services.tenancy.flows.resources import Resources
+from services.tenancy.flows.trials import Trials
+from services.tenancy.flows.turns import Turns
 from services.tenancy.policy import Engine, PolicyInvalidError
 from services.tenancy.policy.resources import DOCUMENT
-from services.tenancy.policy_admin import PolicyAdmin
-from services.tenancy.policysets import PolicySets
-from services.tenancy.resources import Resources
 from services.tenancy.servicer import Core, TenancyServicer
 from services.tenancy.settings import TenancySettings
-from services.tenancy.trials import Trials
-from services.tenancy.turns import Turns
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["TenancyService"]
 

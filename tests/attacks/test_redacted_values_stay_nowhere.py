@@ -57,8 +57,8 @@ def every_file(folder: Path) -> bytes:
 def test_every_form_would_be_noticed() -> None:
     for shift in range(3):
         hidden = base64.b64encode(b"x" * shift + TEXT.encode() + b"!")
-        assert len(leaked("here", hidden)) >= len(VALUES)
-    assert len(leaked("here", TEXT.encode().hex().encode())) == len(VALUES)
+        assert len(set(leaked("here", hidden))) == len(VALUES)
+    assert len(set(leaked("here", TEXT.encode().hex().encode()))) == len(VALUES)
 
 
 async def test_no_value_survives_anywhere(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from services.auth.edge_ports import Place
+from services.auth.ports.edge import Place
 from services.kit.key_kinds import EDGE_KEK
 from services.kit.keys import Derived, KeyPort, VersionedSecret
 
@@ -23,7 +23,7 @@ _REMEMBERED = 1024
 
 
 class KekSecretSealer:
-    """`services.auth.edge_ports.SecretSealer` over the key port; raises KeyMissingError when made without a key."""
+    """`services.auth.ports.edge.SecretSealer` over the key port; raises KeyMissingError when made without a key."""
 
     def __init__(self, keys: KeyPort) -> None:
         self._keys = Derived(keys, EDGE_KEK, _Versions)

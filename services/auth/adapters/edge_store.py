@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
 
-from services.auth.edge_ports import EdgeRow
+from services.auth.ports.edge import EdgeRow
 from services.kit.postgres import Database, Proven
 from services.kit.redis import RedisStore, Script
 from services.kit.telemetry import span
@@ -43,7 +43,7 @@ return count
 
 
 class PostgresEdgeStore:
-    """`services.auth.edge_ports.EdgeStore`."""
+    """`services.auth.ports.edge.EdgeStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -75,7 +75,7 @@ class PostgresEdgeStore:
 
 
 class RedisReplayMarks:
-    """`services.auth.edge_ports.ReplayMarks`."""
+    """`services.auth.ports.edge.ReplayMarks`."""
 
     def __init__(self, store: RedisStore) -> None:
         self._store = store

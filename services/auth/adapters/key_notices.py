@@ -10,8 +10,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.auth.adapters.key_rows import COLUMNS, moment, record_of, write_notice
-from services.auth.key_ports import Due, Target, TargetState
 from services.auth.policy.api_keys import KeyRecord, OnLeak
+from services.auth.ports.keys import Due, Target, TargetState
 from services.kit.errors import Unavailable
 from services.kit.key_kinds import WEBHOOK_KEK
 from services.kit.keys import Derived, KeyPort, VersionedSecret
@@ -78,7 +78,7 @@ class Seal:
 
 
 class PostgresKeySettings:
-    """`services.auth.key_ports.KeySettingsStore`, and `LeakStore` beside it."""
+    """`services.auth.ports.keys.KeySettingsStore`, and `LeakStore` beside it."""
 
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
@@ -130,7 +130,7 @@ class PostgresKeySettings:
 
 
 class PostgresOutbox:
-    """`services.auth.key_ports.Outbox`."""
+    """`services.auth.ports.keys.Outbox`."""
 
     def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database

@@ -12,7 +12,7 @@ from services.kit.clock import Clock
 
 
 class KeyTrail:
-    """`services.auth.key_ports.OwnTrail`. Without a trail (tests, tools) nothing is recorded, as everywhere."""
+    """`services.auth.ports.keys.OwnTrail`. Without a trail (tests, tools) nothing is recorded, as everywhere."""
 
     def __init__(self, trail: Trail | None, clock: Clock) -> None:
         self._trail = trail

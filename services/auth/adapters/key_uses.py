@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 from services.auth.adapters.key_rows import moment
-from services.auth.key_ports import Upgrade, Use
+from services.auth.ports.keys import Upgrade, Use
 from services.kit.postgres import Database, Proven
 
 MOST_ROWS = 100  # of one key: what a report shows, and what is kept
@@ -43,7 +43,7 @@ _OF_KEY: LiteralString = (
 
 
 class PostgresKeyUses:
-    """`services.auth.key_ports.UseStore`."""
+    """`services.auth.ports.keys.UseStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 
 from services.auth.policy.epochs import Mark
 from services.auth.policy.sessions import SessionRecord
-from services.auth.session_ports import NewSession
+from services.auth.ports.sessions import NewSession
 from services.kit import epochs as naming
 from services.kit.caller import Authentication, KeyLimit
 from services.kit.postgres import Connection, Database, Proven
@@ -74,7 +74,7 @@ _SEEN: LiteralString = (
 
 
 class PostgresSessionStore:
-    """`services.auth.session_ports.SessionStore` over the schema `auth`."""
+    """`services.auth.ports.sessions.SessionStore` over the schema `auth`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

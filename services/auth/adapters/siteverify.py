@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from services.auth.edge_ports import ProviderDownError, Token
 from services.auth.policy.challenges import Answer, Provider
+from services.auth.ports.edge import ProviderDownError, Token
 from services.kit.telemetry import span
 
 MAX_BYTES = 16 * 1024
@@ -18,7 +18,7 @@ _MAX_CODES = 16
 
 
 class Siteverify:
-    """`services.auth.edge_ports.ChallengeProvider` over the addresses of the providers."""
+    """`services.auth.ports.edge.ChallengeProvider` over the addresses of the providers."""
 
     def __init__(self, addresses: Mapping[Provider, str], client: httpx.AsyncClient) -> None:
         self._addresses = dict(addresses)

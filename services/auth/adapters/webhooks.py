@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from services.auth.adapters.jwks.addresses import PUBLIC, Reach, Resolver, resolve
-from services.auth.key_ports import Target
+from services.auth.ports.keys import Target
 
 TOTAL_SECONDS = 5.0
 _CONNECT_SECONDS = 2.0
@@ -23,7 +23,7 @@ _MOST_ADDRESSES = 2
 
 
 class WebhookSender:
-    """`services.auth.key_ports.Sender`."""
+    """`services.auth.ports.keys.Sender`."""
 
     def __init__(self, client: httpx.AsyncClient, reach: Reach = PUBLIC, resolver: Resolver = resolve) -> None:
         self._client = client

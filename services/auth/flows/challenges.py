@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.auth.edge_ports import ChallengeProvider, ProviderDownError, ReplayMarks, Token
 from services.auth.flows.edge import Challenge, EdgeBook
 from services.auth.flows.edge_events import EdgeEvents
 from services.auth.flows.passes import Passes, Solved
@@ -17,6 +16,7 @@ from services.auth.policy import challenges as policy
 from services.auth.policy.breaker import Breaker
 from services.auth.policy.challenges import Answer, Decided, Expected, Finding, OnOutage, Provider
 from services.auth.policy.visitors import address_of
+from services.auth.ports.edge import ChallengeProvider, ProviderDownError, ReplayMarks, Token
 from services.kit.clock import Clock
 
 _LEAST_SECONDS = 0.05

@@ -6,13 +6,13 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
-from services.auth.edge_ports import EdgeRow, EdgeStore, Place, SecretSealer
 from services.auth.flows.edge_events import EdgeEvents
 from services.auth.policy import edge as edge_policy
 from services.auth.policy import edge_headers, origins
 from services.auth.policy.challenges import Widget, unfit
 from services.auth.policy.edge import EdgeError, EdgeRules
 from services.auth.policy.edge_headers import HeaderRules, Miss, Question, Resolved
+from services.auth.ports.edge import EdgeRow, EdgeStore, Place, SecretSealer
 from services.kit.caller import Caller
 from services.kit.clock import Clock
 from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound

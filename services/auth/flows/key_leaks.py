@@ -5,10 +5,10 @@ from __future__ import annotations
 from services.auth.flows.api_keys import ApiKeyVerifier
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.minting import Minter
-from services.auth.key_ports import LeakStore, OwnTrail
 from services.auth.policy.api_keys import LEAK_GRACE_SECONDS, KeyRecord, OnLeak
 from services.auth.policy.epochs import Mark
 from services.auth.ports import KeyStore
+from services.auth.ports.keys import LeakStore, OwnTrail
 from services.kit import epochs as naming
 from services.kit.clock import Clock
 from services.kit.logs import logger

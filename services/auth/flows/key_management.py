@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.key_making import Issued, KeyMaker, Shape, Wanted
 from services.auth.flows.minting import Minter
-from services.auth.key_ports import OwnTrail, Use, UseStore
 from services.auth.policy import api_keys, scopes
 from services.auth.policy.api_keys import KeyRecord
 from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Mark
 from services.auth.ports import KeyStore, NewKey
+from services.auth.ports.keys import OwnTrail, Use, UseStore
 from services.kit import epochs as naming
 from services.kit.caller import Caller
 from services.kit.clock import Clock

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.minting import Minter
-from services.auth.key_ports import Due, KeySettingsStore, Outbox, Sender, Target, TargetState
 from services.auth.policy.api_keys import OnLeak
+from services.auth.ports.keys import Due, KeySettingsStore, Outbox, Sender, Target, TargetState
 from services.kit.caller import Caller
 from services.kit.clock import Clock
 from services.kit.errors import InvalidArgument, KitError, NotFound

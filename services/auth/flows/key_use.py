@@ -9,10 +9,10 @@ import asyncio
 from collections import OrderedDict
 
 from services.auth.flows.minting import Minter
-from services.auth.key_ports import Upgrade, Use, UseStore
 from services.auth.policy.api_keys import KeyRecord
 from services.auth.policy.identity import Presented, network_of
 from services.auth.ports import Digest
+from services.auth.ports.keys import Upgrade, Use, UseStore
 from services.kit.clock import Clock
 from services.kit.errors import KitError
 from services.kit.logs import logger

@@ -6,8 +6,8 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from services.auth.edge_ports import SecretSealer
 from services.auth.policy.visitors import address_of
+from services.auth.ports.edge import SecretSealer
 from services.kit.clock import Clock
 
 LIFE_SECONDS = 60

@@ -7,7 +7,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 
 from services.auth.policy.sessions import SessionRecord, touch_after
-from services.auth.session_ports import SessionStore
+from services.auth.ports.sessions import SessionStore
 from services.kit.errors import Unavailable
 from services.kit.logs import logger
 from services.kit.postgres import Proven

@@ -13,7 +13,7 @@ from services.auth.policy.epochs import Marks
 from services.auth.policy.identity import Presented, Verified
 from services.auth.policy.sessions import SessionRecord
 from services.auth.ports import Pepper
-from services.auth.session_ports import SessionStore
+from services.auth.ports.sessions import SessionStore
 from services.kit.clock import Clock
 from services.kit.epochs import Grounds, key_of
 

@@ -17,7 +17,7 @@ from services.auth.policy.epochs import Mark
 from services.auth.policy.identity import Circumstances, Membership, fingerprint, network_of
 from services.auth.policy.sessions import SessionLimits, SessionRecord
 from services.auth.ports import KeyStore, Pepper
-from services.auth.session_ports import NewSession, SessionStore
+from services.auth.ports.sessions import NewSession, SessionStore
 from services.kit import epochs as naming
 from services.kit.caller import Caller
 from services.kit.clock import Clock

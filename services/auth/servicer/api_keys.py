@@ -6,8 +6,9 @@ from typing import Any
 
 from hauberk.auth.v1 import auth_service_pb2 as pb
 
-from services.auth import key_messages, messages
+from services.auth import messages
 from services.auth.flows.key_making import Issued
+from services.auth.messages import keys as key_messages
 from services.auth.servicer.flows import Part
 from services.kit.caller import current_caller, current_workload
 

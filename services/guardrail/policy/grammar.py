@@ -143,7 +143,10 @@ def matches(words: Words, sequences: Sequence[Pattern]) -> Iterator[tuple[int, i
         present |= bit
     arrays = _arrays(words.events) if len(words.events) > _LONG else None
     for sequence in sequences:
-        if all(present & wanted for wanted in sequence.sets):
+        for wanted in sequence.sets:
+            if not present & wanted:
+                break
+        else:
             yield from _match(words, sequence, words.events if arrays is None else _near(words, arrays, sequence))
 
 
@@ -169,7 +172,12 @@ def _match(words: Words, sequence: Pattern, events: list[tuple[int, int]]) -> It
     count = len(sequence.sets)
     starts = [-1] * count  # the latest beginning from which the first sets were met in order
     hits = 0
+    of_any = 0
+    for wanted in sequence.sets:
+        of_any |= wanted
     for place, bits in events:
+        if not bits & of_any:
+            continue
         for number in range(count - 1, -1, -1):
             if not bits & sequence.sets[number]:
                 continue

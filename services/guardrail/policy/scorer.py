@@ -17,6 +17,7 @@ from services.guardrail.policy.ngrams import BUCKETS, SHAPES, Grams, grams_of
 # Stretches that overlap: a short order inside a long text would vanish in the mean of the whole.
 WINDOWS = ((1_500, 1_125), (240, 120))
 _WORST = -1e9
+_THREE_WORDS = ("words", 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,24 @@ def logits(model: Model, grams: Grams, windows: npt.NDArray[np.int64]) -> npt.ND
         edges = np.searchsorted(starts, windows)
         total += running[edges[:, 1]] - running[edges[:, 0]]
         count += edges[:, 1] - edges[:, 0]
+    total *= np.sqrt(_variety(grams, windows))
     shares = shapes_of(grams, windows)
     result: Any = model.bias + total * model.scale / np.sqrt(np.maximum(count, 1)) + shares @ model.shapes
     return np.asarray(result)
+
+
+def _variety(grams: Grams, windows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The share of different rows of three words in long stretches: saying a thing again does not make it worse."""
+    varied = np.ones(len(windows))
+    if _THREE_WORDS not in grams.kinds:
+        return varied
+    place = grams.kinds.index(_THREE_WORDS)
+    buckets, starts = grams.buckets[place], grams.starts[place]
+    for number in np.flatnonzero(windows[:, 1] - windows[:, 0] > WINDOWS[-1][0]):
+        first, last = np.searchsorted(starts, windows[number])
+        if last > first:
+            varied[number] = len(set(buckets[first:last].tolist())) / (last - first)
+    return varied
 
 
 def shapes_of(grams: Grams, windows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -37,6 +37,8 @@ _LEET_L = str.maketrans("1!|", "lll")
 _CODE_LIKE = re.compile(
     r"[0-9a-f]{5,}|[a-z]+[0-9]{1,4}|[0-9]{1,4}(?:st|nd|rd|th|am|pm|k|m|d|x|s|h|p|g|gb|mb|kb|ml|cm|mm|km|kg)"
 )
+_FEW = 8
+_TOKEN = re.compile(r"[^\W_]+")
 _LETTERS = 3  # different ones that stand alone, before spelled words are looked for
 _CLUSTER = 160  # characters between places that speak for the same thing
 
@@ -118,10 +120,7 @@ def _view(name: str, text: str, back: Back) -> View:
 
 def _clustered(folded: str, words: set[str], least: int, signs: re.Pattern[str] | None = None) -> list[Span]:
     """Where at least so many of these words stand close together, with what lies around them."""
-    places: list[Span] = []
-    if words:
-        pattern = re.compile(rf"(?<![^\W_])(?:{'|'.join(map(re.escape, sorted(words)))})(?![^\W_])")
-        places = [match.span() for match in pattern.finditer(folded)]
+    places = _places(folded, words) if words else []
     if signs is not None:
         places = sorted([*places, *(match.span() for match in signs.finditer(folded))])
     groups: list[list[Span]] = []
@@ -131,6 +130,19 @@ def _clustered(folded: str, words: set[str], least: int, signs: re.Pattern[str] 
         else:
             groups.append([place])
     return around([(group[0][0], group[-1][1]) for group in groups if len(group) >= least], len(folded))
+
+
+def _places(folded: str, words: set[str]) -> list[Span]:
+    """Where these words stand; a few are looked up, many are met in one pass, so that the time stays linear."""
+    if len(words) > _FEW:
+        return [match.span() for match in _TOKEN.finditer(folded) if match[0] in words]
+    places: list[Span] = []
+    for word in words:
+        start = folded.find(word)
+        while start >= 0:
+            places.append((start, start + len(word)))
+            start = folded.find(word, start + len(word))
+    return sorted(places)
 
 
 def _turned(name: str, folded: str, places: Sequence[Span], home: Back, turn: Callable[[str], str]) -> Iterator[View]:

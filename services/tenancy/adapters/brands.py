@@ -8,7 +8,7 @@ from services.kit.caller import Caller
 from services.kit.errors import FailedPrecondition
 from services.kit.postgres import Connection, Database
 from services.tenancy.adapters.rows import BRAND, brand_of
-from services.tenancy.masks import hold
+from services.tenancy.flows.masks import hold
 from services.tenancy.policy import Brand
 
 _GET = f"SELECT {BRAND} FROM tenancy.brands b WHERE b.org_id = %s AND b.brand_id = %s"  # noqa: S608 - constants

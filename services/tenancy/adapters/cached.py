@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from services.kit.caller import Caller
+from services.tenancy.flows.turns import Turns
 from services.tenancy.policy import Standing
 from services.tenancy.ports import Facts, TenancyStore
-from services.tenancy.turns import Turns
 
 V = TypeVar("V")
 _MAX_ENTRIES = 50_000

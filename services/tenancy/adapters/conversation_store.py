@@ -7,8 +7,8 @@ from typing import Any, LiteralString
 
 from services.kit.caller import Caller
 from services.kit.postgres import Connection, Database
-from services.tenancy.conversation_ports import Addition, Loaded, Repeated, Stored, Wanted
 from services.tenancy.policy.conversations import Head, Place, Row
+from services.tenancy.ports.conversations import Addition, Loaded, Repeated, Stored, Wanted
 
 _AT: LiteralString = "org_id = %(org)s AND brand_id = %(brand)s AND user_id = %(user)s AND conversation_id = %(id)s"
 _PLACE: LiteralString = "(org_id, brand_id, user_id, conversation_id)"

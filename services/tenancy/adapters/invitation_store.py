@@ -7,9 +7,9 @@ from typing import Any
 from services.kit.caller import Caller
 from services.kit.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument
 from services.kit.postgres import Connection, Database
-from services.tenancy.directory_ports import Joined
-from services.tenancy.masks import hold
+from services.tenancy.flows.masks import hold
 from services.tenancy.policy.invitations import Invitation, State
+from services.tenancy.ports.directory import Joined
 
 MOST_PENDING = 1000
 _COLUMNS = """

@@ -29,7 +29,7 @@ from services.tenancy.adapters.nearest import (
 from services.tenancy.adapters.resource_store import write_facts
 from services.tenancy.policy import Resource
 from services.tenancy.policy.resources import DOCUMENT
-from services.tenancy.resource_ports import Document, Hit, Inspect, Query, Space
+from services.tenancy.ports.resources import Document, Hit, Inspect, Query, Space
 
 _COUNTED = 50_001
 _SIZE_SECONDS = 20.0

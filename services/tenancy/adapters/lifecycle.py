@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.kit.postgres import Database
-from services.tenancy.masks import hold
+from services.tenancy.flows.masks import hold
 from services.tenancy.policy import Organisation, Status
 
 _COLUMNS = """

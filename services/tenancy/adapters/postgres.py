@@ -14,9 +14,9 @@ from services.kit.caller import Caller
 from services.kit.errors import InvalidArgument
 from services.kit.postgres import Connection, Database
 from services.tenancy.adapters.rows import BRAND, BRAND_COLUMNS, MEMBER, brand_of, member_of
-from services.tenancy.directory_ports import Change
 from services.tenancy.policy import OWNER_ROLE, Brand, Member, Pointers, Standing, Status
 from services.tenancy.ports import Facts
+from services.tenancy.ports.directory import Change
 
 _ORGANISATION = "o.plan, o.status, coalesce(s.active, 0), coalesce(s.candidate, 0), coalesce(s.revision, 0)"
 _STANDING = """

@@ -14,7 +14,7 @@ from services.kit.errors import FailedPrecondition, InvalidArgument
 from services.kit.postgres import Connection, Database
 from services.tenancy.policy import Resource
 from services.tenancy.policy.filters import Field, Filter, Placeholder, to_sql
-from services.tenancy.resource_ports import Consent, Inspect, Listed, Ref
+from services.tenancy.ports.resources import Consent, Inspect, Listed, Ref
 
 _COLUMNS = "r.kind, r.resource_id, r.owner_id, r.brand_id, r.labels, extract(epoch FROM r.changed_at)::float8"
 _NAMED = """

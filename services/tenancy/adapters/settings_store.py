@@ -6,9 +6,9 @@ from typing import Any
 
 from services.kit.caller import Caller
 from services.kit.postgres import Database
-from services.tenancy.directory_ports import SettingsChange
-from services.tenancy.masks import hold
+from services.tenancy.flows.masks import hold
 from services.tenancy.policy.invitations import Settings
+from services.tenancy.ports.directory import SettingsChange
 
 _COLUMNS = """
 o.display_name, o.plan, o.default_zone, o.invitation_roles, o.invitation_seconds,

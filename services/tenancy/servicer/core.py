@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.kit.clock import Clock
-from services.tenancy.conversations import Conversations
-from services.tenancy.directory import Directory
-from services.tenancy.invitations import Invitations
-from services.tenancy.judging import Judge
-from services.tenancy.knowledge import Knowledge
-from services.tenancy.own_settings import OwnSettings
-from services.tenancy.policy_admin import PolicyAdmin
-from services.tenancy.policysets import PolicySets
+from services.tenancy.flows.conversations import Conversations
+from services.tenancy.flows.directory import Directory
+from services.tenancy.flows.invitations import Invitations
+from services.tenancy.flows.judging import Judge
+from services.tenancy.flows.knowledge import Knowledge
+from services.tenancy.flows.own_settings import OwnSettings
+from services.tenancy.flows.policy_admin import PolicyAdmin
+from services.tenancy.flows.policysets import PolicySets
+from services.tenancy.flows.resources import Resources
+from services.tenancy.flows.trials import Trials
+from services.tenancy.flows.turns import Turns
 from services.tenancy.ports import FactsReader, Lifecycle, TenancyStore
-from services.tenancy.resources import Resources
-from services.tenancy.trials import Trials
-from services.tenancy.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)

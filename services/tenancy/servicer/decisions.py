@@ -11,9 +11,9 @@ from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 from services.kit.caller import Caller, current_caller
 from services.kit.telemetry import Attr, span
 from services.tenancy import messages
-from services.tenancy.given import circumstances
+from services.tenancy.flows.given import circumstances
 from services.tenancy.policy import Decision, Resource, authorize_all, locate, resolve
-from services.tenancy.resource_ports import Found
+from services.tenancy.ports.resources import Found
 from services.tenancy.servicer.core import Part
 
 EXPLAIN = "decisions.explain"

@@ -7,7 +7,7 @@ from typing import Any
 from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 
 from services.kit.caller import current_call, current_caller
-from services.tenancy import directory_messages as messages
+from services.tenancy.messages import directory as messages
 from services.tenancy.servicer.core import Part
 
 

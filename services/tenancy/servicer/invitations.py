@@ -8,7 +8,7 @@ from hauberk.common.v1 import decision_pb2 as common
 from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 
 from services.kit.caller import current_caller
-from services.tenancy import directory_messages as messages
+from services.tenancy.messages import directory as messages
 from services.tenancy.servicer.core import Part
 
 

@@ -10,11 +10,11 @@ from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 from services.kit.caller import Caller, current_caller
 from services.kit.errors import InvalidArgument
 from services.tenancy import messages
-from services.tenancy.knowledge import Ask, Draft
+from services.tenancy.flows.knowledge import Ask, Draft
 from services.tenancy.policy import Cause, Resource
 from services.tenancy.policy.knowledge import tokens
 from services.tenancy.policy.resources import DOCUMENT
-from services.tenancy.resource_ports import Hit
+from services.tenancy.ports.resources import Hit
 from services.tenancy.servicer.core import Part
 
 

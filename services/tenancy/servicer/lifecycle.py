@@ -8,9 +8,9 @@ from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 
 from services.kit import pages
 from services.kit.errors import AlreadyExists, InvalidArgument, NotFound
-from services.tenancy import directory_messages as messages
-from services.tenancy.masks import chosen
-from services.tenancy.permits import after
+from services.tenancy.flows.masks import chosen
+from services.tenancy.flows.permits import after
+from services.tenancy.messages import directory as messages
 from services.tenancy.servicer.core import Part
 
 _FIELDS = frozenset({"display_name", "plan", "status"})

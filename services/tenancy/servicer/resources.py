@@ -26,7 +26,7 @@ from services.tenancy.policy.filters import (
     to_sql,
 )
 from services.tenancy.policy.retrieval import Plan, Reach
-from services.tenancy.resource_ports import Listed
+from services.tenancy.ports.resources import Listed
 from services.tenancy.servicer.core import Part
 
 _FIELDS = {

@@ -14,7 +14,7 @@ import pytest_asyncio
 from hauberk.auth.v1 import auth_service_pb2 as pb
 from hauberk.common.v1 import decision_pb2 as common
 
-from services.auth.edge_settings import WidgetSettings
+from services.auth.settings.edge import WidgetSettings
 from tests.contract.auth import verdicts
 from tests.contract.auth.edges import GATEWAY, SHOP, Street, edge, street, widget
 from tests.contract.auth.verdicts import AGAIN, ALLOW, CHALLENGE, DENY, REFUSED, THROTTLE, UNAVAILABLE, told

@@ -13,10 +13,10 @@ import pytest_asyncio
 from services.auth.adapters.key_uses import MOST_ROWS
 from services.auth.flows.key_making import Wanted, networks_of
 from services.auth.flows.key_use import UseLog
-from services.auth.key_ports import Use
 from services.auth.policy import api_keys
 from services.auth.policy.causes import Cause
 from services.auth.policy.identity import Verified
+from services.auth.ports.keys import Use
 from services.kit import epochs as naming
 from services.kit.caller import KeyLimit
 from services.kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound

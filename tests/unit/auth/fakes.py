@@ -225,9 +225,7 @@ class Desk:
         self.book = EpochBook(self.epochs, self.ledger, self.minter)
         self.memberships = Memberships(self.directory, self.clock, 5.0)
         memory = KeyMemory(self.clock, 5.0)
-        by_key = ApiKeyVerifier(
-            self.keys, self.book, PlainPepper(), memory, self.clock, shape=Shape("hbk", "test")
-        )
+        by_key = ApiKeyVerifier(self.keys, self.book, PlainPepper(), memory, self.clock, shape=Shape("hbk", "test"))
         verifiers: dict[Kind, Verifier] = {
             Kind.API_KEY: by_key,
             Kind.JWT: JwtVerifier(issuers, self.book, self.clock),

@@ -8,12 +8,12 @@ import protovalidate
 import pytest
 from hauberk.common.v1 import decision_pb2 as common
 
-from services.auth.edge_ports import EdgeRow, Place
 from services.auth.flows.edge import EdgeBook, Edges
 from services.auth.flows.edge_events import EdgeEvents
 from services.auth.policy.challenges import Provider, Widget
 from services.auth.policy.edge import EdgeRules, to_document
 from services.auth.policy.edge_headers import HeaderRules, Miss, Question
+from services.auth.ports.edge import EdgeRow, Place
 from services.kit.audit import Event, EventClass
 from services.kit.errors import Unavailable
 from services.kit.postgres import Proven

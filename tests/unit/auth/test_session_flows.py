@@ -17,7 +17,7 @@ from services.auth.policy.causes import Cause
 from services.auth.policy.epochs import Mark
 from services.auth.policy.identity import Presented, Verified
 from services.auth.policy.sessions import SessionRecord
-from services.auth.session_ports import NewSession
+from services.auth.ports.sessions import NewSession
 from services.kit.errors import Unavailable
 from services.kit.postgres import Proven
 from tests.unit.auth.fakes import BRAND, ORG, USER, Desk, PlainPepper, tenant

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.guardrail.policy.choices import Mode
-from services.guardrail.policy.linear import flaw_of
 from services.guardrail.policy.inspect import inspect
+from services.guardrail.policy.linear import flaw_of
 from services.guardrail.policy.model import Part, PolicyError, Source
 from services.guardrail.policy.rules import Rule, parse_rules
 from tests.unit.guardrail.book import ATTACK, book, document, look, rules_in

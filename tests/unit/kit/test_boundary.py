@@ -135,11 +135,12 @@ async def test_a_call_that_was_aborted_is_never_an_answer(world: World, transpor
             await refused(auth_grpc.AuthServiceStub(channel).Authenticate(login(), timeout=2))
 
 
-async def test_what_is_exhausted_says_which_quota_and_when_to_come_back() -> None:
-    async with World(raising(errors.Exhausted("too many long texts are being looked at", retry_after=2.0))) as world:
-        status = await refused(login(world, SHOP))
+async def test_what_is_exhausted_says_which_quota_and_when_to_come_back(world: World, transport: str) -> None:
+    world.auth.does["Authenticate"] = raising(errors.Exhausted("too many long texts at once", retry_after=2.0))
+    async with world.channel(transport) as channel:
+        status = await refused(auth_grpc.AuthServiceStub(channel).Authenticate(login(), timeout=2))
     assert status.code() is CODE.RESOURCE_EXHAUSTED
     (quota,) = details(status, error_details_pb2.QuotaFailure)
     (retry,) = details(status, error_details_pb2.RetryInfo)
-    assert [violation.description for violation in quota.violations] == ["too many long texts are being looked at"]
+    assert [violation.description for violation in quota.violations] == ["too many long texts at once"]
     assert retry.retry_delay.seconds == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -13,7 +14,7 @@ from services.kit.errors import Exhausted, Unavailable
 from services.redaction.adapters.pool import ScanPool
 from services.redaction.adapters.presidio import PresidioDetector
 from services.redaction.policy.model import DetectionFailed, Finding, Rules
-from services.redaction.ports import Detector
+from services.redaction.ports import Detector, Named
 from tests.unit.redaction.book import shipped
 
 RULES = Rules(frozenset({"IBAN_CODE"}))
@@ -73,3 +74,50 @@ def test_a_recognizer_out_of_time_refuses() -> None:
 def test_presidio_says_nothing_about_texts_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("presidio-analyzer").error("Failed to validate text %s", "secret")
     assert "secret" not in caplog.text
+
+
+class Late:
+    findable = frozenset({"IBAN_CODE"})
+
+    def find(self, text: str, wanted: frozenset[str]) -> Sequence[Finding]:
+        time.sleep(0.4)
+        return ()
+
+
+class Dying:
+    findable = frozenset({"IBAN_CODE"})
+
+    def find(self, text: str, wanted: frozenset[str]) -> Sequence[Finding]:
+        raise RecursionError("of 219-09-9999")
+
+
+class Forgetful:
+    """Answers for one text fewer than it was asked about."""
+
+    findable = frozenset({"PERSON"})
+
+    async def names(self, texts: Sequence[str], wanted: frozenset[str], rules: Rules) -> Named:
+        return Named([()] * (len(texts) - 1))
+
+
+async def test_late_is_not_searched() -> None:
+    searching = ScanPool(shipped().knows, [Late()], offload_characters=10, workers=1, waiting=0, seconds=0.1)
+    with pytest.raises(Unavailable):
+        await searching.scan(["long " * 10], RULES)
+    searching.close()
+
+
+@pytest.mark.parametrize("text", ["short", "long " * 10])
+async def test_whatever_a_recognizer_dies_of_the_text_counts_as_not_searched(text: str) -> None:
+    searching = pool(Dying())
+    with pytest.raises(Unavailable) as refused:
+        await searching.scan(["first", text], RULES)
+    assert "219" not in str(refused.value)
+    searching.close()
+
+
+async def test_a_text_that_nobody_answered_for_is_not_searched() -> None:
+    searching = ScanPool(shipped().knows, [], offload_characters=10, workers=1, waiting=0, namer=Forgetful())
+    with pytest.raises(Unavailable):
+        await searching.scan(["one", "two"], Rules(frozenset({"PERSON"})))
+    searching.close()

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kit.errors import Aborted, InvalidArgument
-from services.tenancy.directory import MemberUpdate
-from services.tenancy.masks import MOST, chosen, hold
+from services.tenancy.flows.directory import MemberUpdate
+from services.tenancy.flows.masks import MOST, chosen, hold
 from services.tenancy.policy import Member
 
 MUTABLE = frozenset({"roles", "display_name"})

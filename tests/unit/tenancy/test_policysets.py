@@ -9,10 +9,10 @@ import pytest
 
 from services.kit.caller import Caller
 from services.kit.errors import Unavailable
+from services.tenancy.flows.policysets import PolicySets, dumped
+from services.tenancy.flows.trials import Trials
 from services.tenancy.policy import Circumstances, Pointers, Standing, authorize_all, own
-from services.tenancy.policysets import PolicySets, dumped
 from services.tenancy.ports import Difference, PolicyText
-from services.tenancy.trials import Trials
 from tests.unit.tenancy.world import brand, engine, member, standing
 
 FREEZE = '@id("freeze") forbid (principal, action == Action::"chat.send", resource);'

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from services.kit.caller import Caller
 from services.kit.errors import KitError
+from services.tenancy.flows.policysets import PolicySets
 from services.tenancy.policy import Circumstances, Decision, Resource, Standing, authorize_all
-from services.tenancy.policysets import PolicySets
 from services.tenancy.ports import Difference, PolicyStore
 
 _BACKLOG = 1024

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from services.kit.caller import Caller
 from services.kit.clock import Clock
-from services.tenancy.given import circumstances
+from services.tenancy.flows.given import circumstances
+from services.tenancy.flows.policysets import PolicySets
 from services.tenancy.policy import Circumstances, Decision, Engine, Resource, Standing, authorize_all
 from services.tenancy.policy.planning import plan_for
 from services.tenancy.policy.retrieval import Plan
-from services.tenancy.policysets import PolicySets
 from services.tenancy.ports import FactsReader, TenancyStore
 
 _PLANS = 2048

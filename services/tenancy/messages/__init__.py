@@ -5,7 +5,7 @@ from __future__ import annotations
 from hauberk.common.v1 import decision_pb2 as common
 from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 
-from services.tenancy.directory_messages import time_of
+from services.tenancy.messages.directory import time_of
 from services.tenancy.policy import Cause, Decision, Resolved
 from services.tenancy.ports import Difference, PolicyVersion, Use
 

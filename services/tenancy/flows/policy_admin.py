@@ -8,10 +8,12 @@ import hashlib
 from services.kit import errors, pages
 from services.kit.caller import Caller
 from services.kit.clock import Clock
-from services.tenancy.directory import after, refuse
-from services.tenancy.given import circumstances
+from services.tenancy.flows.directory import after, refuse
+from services.tenancy.flows.given import circumstances
+from services.tenancy.flows.policysets import PolicySets, dumped, paced
+from services.tenancy.flows.trials import Trials
+from services.tenancy.flows.turns import Turns
 from services.tenancy.policy import Resource, authorize, own
-from services.tenancy.policysets import PolicySets, dumped, paced
 from services.tenancy.ports import (
     Difference,
     FactsReader,
@@ -21,8 +23,6 @@ from services.tenancy.ports import (
     TenancyStore,
     Use,
 )
-from services.tenancy.trials import Trials
-from services.tenancy.turns import Turns
 
 ACTION = "policies.manage"
 

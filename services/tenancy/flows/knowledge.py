@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from services.kit.caller import Caller
 from services.kit.errors import InvalidArgument
-from services.tenancy.directory import refuse
-from services.tenancy.judging import Judge
+from services.tenancy.flows.directory import refuse
+from services.tenancy.flows.judging import Judge
 from services.tenancy.policy import Cause, Resource
 from services.tenancy.policy.knowledge import MOST_CHUNKS, fitting, flaw, narrowed, pieces
 from services.tenancy.policy.resources import DOCUMENT, container
 from services.tenancy.policy.retrieval import Reach
-from services.tenancy.resource_ports import (
+from services.tenancy.ports.resources import (
     Chunk,
     Document,
     Embedder,

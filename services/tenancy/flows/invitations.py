@@ -8,11 +8,11 @@ from dataclasses import replace
 from services.kit import pages
 from services.kit.caller import Caller
 from services.kit.errors import NotFound
-from services.tenancy.directory_ports import InvitationStore, Joined, SettingsStore
-from services.tenancy.permits import Permits, after, refuse
+from services.tenancy.flows.permits import Permits, after, refuse
 from services.tenancy.policy import Cause
 from services.tenancy.policy.invitations import SECRET_BYTES, Invitation, compose, digest_of, may_invite, public_id
 from services.tenancy.ports import FactsReader
+from services.tenancy.ports.directory import InvitationStore, Joined, SettingsStore
 
 
 class Invitations:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from services.kit.caller import Caller
 from services.kit.errors import InvalidArgument, NotFound
-from services.tenancy.directory_ports import SettingsChange, SettingsStore
-from services.tenancy.masks import chosen
-from services.tenancy.permits import Permits
+from services.tenancy.flows.masks import chosen
+from services.tenancy.flows.permits import Permits
 from services.tenancy.policy.invitations import Settings
+from services.tenancy.ports.directory import SettingsChange, SettingsStore
 
 _FIELDS = frozenset({"display_name", "default_zone", "invitation_roles", "invitation_ttl"})
 _KEPT = frozenset({"plan", "created_at", "updated_at", "etag"})

@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from services.kit import pages
 from services.kit.caller import Caller
 from services.kit.errors import InvalidArgument, NotFound
-from services.tenancy.directory import after, refuse
-from services.tenancy.judging import Judge
+from services.tenancy.flows.directory import after, refuse
+from services.tenancy.flows.judging import Judge
 from services.tenancy.policy import Cause, Resource
 from services.tenancy.policy.resources import READ, WRITE, containers, twice
-from services.tenancy.resource_ports import Found, Listed, Ref, ResourceOwner, ResourceStore
+from services.tenancy.ports.resources import Found, Listed, Ref, ResourceOwner, ResourceStore
 
 
 class Resources:

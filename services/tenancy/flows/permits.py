@@ -8,9 +8,9 @@ from services.kit import pages
 from services.kit.caller import Caller
 from services.kit.clock import Clock
 from services.kit.errors import InvalidArgument, PermissionDenied
-from services.tenancy.given import circumstances
+from services.tenancy.flows.given import circumstances
+from services.tenancy.flows.policysets import PolicySets
 from services.tenancy.policy import Cause, Resource, Standing, authorize
-from services.tenancy.policysets import PolicySets
 from services.tenancy.ports import TenancyStore
 
 _MESSAGES = {

@@ -8,9 +8,9 @@ from typing import Any
 from hauberk.auth.v1 import auth_service_pb2 as pb
 
 from services.auth.flows.key_making import Wanted, networks_of
-from services.auth.key_ports import TargetState, Use
 from services.auth.messages import moment, seconds
 from services.auth.policy.api_keys import KeyRecord, OnLeak
+from services.auth.ports.keys import TargetState, Use
 from services.kit.caller import KeyLimit
 
 _UNITS = {

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from services.auth.edge_settings import WidgetSettings, provider_address_allowed
 from services.auth.policy import scopes as scope_policy
 from services.auth.policy.jwt_shape import OWN_TYPES, IssuerRules
+from services.auth.settings.edge import WidgetSettings, provider_address_allowed
 from services.kit.settings import Environment, ServiceSettings
 
-DEFAULT_POLICY = Path(__file__).resolve().parents[2] / "policies" / "auth.yaml"
+DEFAULT_POLICY = Path(__file__).resolve().parents[3] / "policies" / "auth.yaml"
 # Only what is signed with a public key; one family for each issuer, so that a key is never used two ways.
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,62}$")]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from services.kit import pages
 from services.kit.caller import Caller
 from services.kit.errors import FailedPrecondition, InvalidArgument, NotFound
-from services.tenancy.directory_ports import Brands, Change, Members
-from services.tenancy.masks import chosen, hold
-from services.tenancy.permits import Permits, after, refuse
+from services.tenancy.flows.masks import chosen, hold
+from services.tenancy.flows.permits import Permits, after, refuse
 from services.tenancy.policy import Brand, Cause, Member, Standing, leaves_no_owner, touches_owner
 from services.tenancy.ports import FactsReader, Leavers
+from services.tenancy.ports.directory import Brands, Change, Members
 
 __all__ = ["BrandUpdate", "Directory", "MemberUpdate", "after", "refuse"]
 

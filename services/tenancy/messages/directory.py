@@ -5,8 +5,8 @@ from __future__ import annotations
 from google.protobuf.timestamp_pb2 import Timestamp
 from hauberk.tenancy.v1 import tenancy_service_pb2 as pb
 
-from services.tenancy.directory import BrandUpdate, MemberUpdate
-from services.tenancy.own_settings import SettingsUpdate
+from services.tenancy.flows.directory import BrandUpdate, MemberUpdate
+from services.tenancy.flows.own_settings import SettingsUpdate
 from services.tenancy.policy import Brand, Member, Organisation, Status
 from services.tenancy.policy.invitations import Invitation, Settings, State
 

@@ -23,7 +23,8 @@ from services.auth.adapters.policy_file import load_policy
 from services.auth.adapters.rate_limiter import PeerRateLimiter
 from services.auth.adapters.session_store import PostgresSessionStore
 from services.auth.adapters.watchers import RedisWatchers
-from services.auth.edge_bootstrap import edge_flows
+from services.auth.bootstrap.edge import edge_flows
+from services.auth.bootstrap.keys import Shared, key_flows
 from services.auth.flows.abuse_reports import AbuseReports
 from services.auth.flows.admissions import Admissions
 from services.auth.flows.authenticate import Authenticator, Kind, Verifier
@@ -37,7 +38,6 @@ from services.auth.flows.revocation import Revocation
 from services.auth.flows.session_activity import SessionActivity
 from services.auth.flows.session_verifier import SessionVerifier
 from services.auth.flows.sessions import Making, Sessions
-from services.auth.key_bootstrap import Shared, key_flows
 from services.auth.policy.document import AuthPolicy, PolicyError
 from services.auth.policy.jwt_shape import IssuerRules
 from services.auth.servicer import AuthServicer, Flows

@@ -15,7 +15,11 @@ from services.kit.caller import Caller
 from services.kit.clock import Clock
 from services.kit.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from services.kit.logs import logger
-from services.tenancy.conversation_ports import (
+from services.tenancy.flows.judging import Judge
+from services.tenancy.policy import Resource
+from services.tenancy.policy import conversations as rules
+from services.tenancy.policy.conversations import Integrity, Place, Reading, Row
+from services.tenancy.ports.conversations import (
     Addition,
     ConversationStore,
     KeyMaker,
@@ -26,10 +30,6 @@ from services.tenancy.conversation_ports import (
     Stored,
     Wanted,
 )
-from services.tenancy.judging import Judge
-from services.tenancy.policy import Resource
-from services.tenancy.policy import conversations as rules
-from services.tenancy.policy.conversations import Integrity, Place, Reading, Row
 
 # A page ends before its texts grow past this, so that an answer always fits into a message.
 PAGE_BYTES = 4_000_000

@@ -1,0 +1,1 @@
+"""What the service does with its decisions: reads facts, asks the core, writes."""
