@@ -22,7 +22,7 @@ from services.kit.errors import Unavailable
 from services.kit.postgres import Database
 from services.kit.redis import RedisStore
 from services.ratelimit.adapters.redis_limits import RedisLimits
-from services.ratelimit.ledger_bootstrap import with_ledger
+from services.ratelimit.bootstrap.ledger import with_ledger
 from services.ratelimit.policy import (
     Algorithm,
     Calendar,

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.kit.errors import Unavailable
 from services.kit.postgres import Database, Proven
-from services.ratelimit.ledger_ports import Charge, Entry, OpenHold, SettledRequest, Snapshot
+from services.ratelimit.ports.ledger import Charge, Entry, OpenHold, SettledRequest, Snapshot
 
 _SPENT_FOR_US = 600_000_000  # as long as the scripts remember what is settled
 # One statement sees one moment: a settlement in between would count twice or not at all. A proof that is not the

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from services.kit.errors import Unavailable
 from services.kit.postgres import Proven
-from services.ratelimit.ledger import LedgerWriter, Seeder
+from services.ratelimit.flows.ledger import LedgerWriter, Seeder
 from services.ratelimit.policy import Limit, Mode
 from services.ratelimit.ports import Addition, Answer, Ask, LimitStore, Reservation, Settled, UnseededError, Use
 

@@ -11,7 +11,7 @@ from typing import Any
 from services.kit.clock import Clock
 from services.kit.redis import RedisStore, Script
 from services.ratelimit.adapters.ledger_book import charge_of
-from services.ratelimit.ledger_ports import Charge, Entry, Offset, Snapshot
+from services.ratelimit.ports.ledger import Charge, Entry, Offset, Snapshot
 
 _FOLDER = Path(__file__).parent / "scripts"
 # No organisation begins with an underscore, so these never meet its keys.

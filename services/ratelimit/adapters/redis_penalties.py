@@ -10,9 +10,9 @@ from typing import Any
 from services.kit.redis import RedisStore
 from services.ratelimit.adapters.redis_limits import script
 from services.ratelimit.adapters.wire_form import packed_penalties
-from services.ratelimit.penalty_ports import Accused, Counter, Report
 from services.ratelimit.policy.model import Level, Penalties
 from services.ratelimit.policy.penalties import Burst, Held
+from services.ratelimit.ports.penalties import Accused, Counter, Report
 
 _EVENTS = 16  # events remembered by a subject: a repeat comes soon or never
 _HELD = 6  # values for one subject in every reply

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from services.kit.errors import Unavailable
 from services.ratelimit.limiter import ADDRESS_SHARDS, address_subject
-from services.ratelimit.penalty_ports import Accused, PenaltyStore, Report
 from services.ratelimit.policy.document import PolicyDocument
 from services.ratelimit.policy.model import Identity, Level, Penalties
 from services.ratelimit.policy.penalties import PROVEN, UNPROVEN, Culprit, Held, KindRule
+from services.ratelimit.ports.penalties import Accused, PenaltyStore, Report
 
 _KEY_ID = "key_"
 EXTRACTION = "model_extraction"

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from services.kit.clock import Clock
 from services.kit.errors import InvalidArgument, Unavailable
 from services.ratelimit.flows.abuse import address_of
-from services.ratelimit.penalty_ports import Accused, Counter, Grants, OwnTrail, PenaltyStore
 from services.ratelimit.policy.document import LimitRule, PolicyDocument, check_amount
 from services.ratelimit.policy.model import Algorithm, Override, Penalties, Subject
 from services.ratelimit.policy.penalties import Culprit, Held
+from services.ratelimit.ports.penalties import Accused, Counter, Grants, OwnTrail, PenaltyStore
 
 # Limits that a key brings along are named by what they count; they stand in no policy.
 _OWN = re.compile(r"key\.(requests|tokens|micro_usd)\.\d{1,9}")

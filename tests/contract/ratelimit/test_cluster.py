@@ -22,12 +22,12 @@ from services.ratelimit.adapters import redis_limits
 from services.ratelimit.adapters.redis_descriptors import RedisDescriptors
 from services.ratelimit.adapters.redis_limits import RedisLimits
 from services.ratelimit.adapters.redis_penalties import RedisPenalties
-from services.ratelimit.ledger_bootstrap import with_ledger
-from services.ratelimit.penalty_ports import Accused, Report
+from services.ratelimit.bootstrap.ledger import with_ledger
 from services.ratelimit.policy import Algorithm, Calendar, Mode, Price, Unit
 from services.ratelimit.policy.descriptors import DescriptorLimit, Draw
 from services.ratelimit.policy.penalties import Burst, Culprit
 from services.ratelimit.ports import Addition, LimitStore, Reservation, Settled, Status, Use
+from services.ratelimit.ports.penalties import Accused, Report
 from tests.contract.ratelimit.support import SECOND, ask, default_policy, fresh, group, limit, request_id
 from tests.support.stores import DataStores, Holder
 

@@ -17,7 +17,7 @@ from services.kit.clock import SystemClock
 from services.kit.errors import Unavailable
 from services.kit.postgres import Database
 from services.kit.redis import RedisStore
-from services.ratelimit.ledger_bootstrap import Durable, with_ledger
+from services.ratelimit.bootstrap.ledger import Durable, with_ledger
 from services.ratelimit.policy import Algorithm, Calendar, Mode, OnExpiry, Price, Unit
 from services.ratelimit.ports import LimitStore, Reservation, Settled, Status, Use
 from tests.contract.ratelimit.support import SECOND, ask, fresh, group, limit, request_id

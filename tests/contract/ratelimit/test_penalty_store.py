@@ -10,10 +10,10 @@ import pytest
 from services.kit.redis import RedisStore
 from services.ratelimit.adapters import redis_limits
 from services.ratelimit.adapters.redis_penalties import RedisPenalties
-from services.ratelimit.penalty_ports import Accused, Report
 from services.ratelimit.policy.model import Level, Mode, Penalties
 from services.ratelimit.policy.penalties import MOST, Burst, Culprit, Held, decayed, struck
 from services.ratelimit.ports import Ask, BoundGroup
+from services.ratelimit.ports.penalties import Accused, Report
 from tests.contract.ratelimit.support import (
     SECOND,
     TIME_LINE,

@@ -1,4 +1,4 @@
-"""Names and places over the contract: replaced, restored, the same for a conversation; and what the guardrail gets."""
+"""Names and places over the contract: replaced, restored, the same over the texts of a conversation."""
 
 from __future__ import annotations
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from services.redaction.engine import Redactor
 from services.redaction.ner.frames import framed
 from services.redaction.ner.own_model import OwnModel
 from services.redaction.ner.spacy_model import installed
@@ -104,6 +108,29 @@ def test_weights_that_are_none_are_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["no_such_model_here", "../model", "", "a.b"])
 def test_a_model_that_is_not_there_is_not_installed(name: str) -> None:
     assert not installed(name)
+
+
+class Asked:
+    rules = Rules(frozenset())
+
+    async def scan(self, texts: Sequence[str], rules: Rules) -> list[Scan]:
+        self.rules = rules
+        return [Scan((), degraded=True) for _ in texts]
+
+
+async def test_who_wants_no_names_is_told_that_nobody_looked_for_them() -> None:
+    asked = Asked()
+    book = parse_rules(policy(entities=["PERSON", "US_SSN"]), frozenset({"PERSON", "LOCATION"}))
+    nothing: Any = None
+    redactor = Redactor(book, asked, nothing, nothing, seconds=300, most_characters=1000)
+    caller: Any = SimpleNamespace(organisation="acme", brand="")
+    quick = await redactor.detect(caller, ["text"], ["LOCATION"], names=False)
+    assert asked.rules.entities == {"US_SSN", "LOCATION"}
+    assert quick.not_searched == ("PERSON",)
+    whole = await redactor.detect(caller, ["text"], [])
+    assert asked.rules.entities == {"US_SSN", "PERSON"}
+    assert not whole.not_searched
+    assert whole.degraded
 
 
 def test_a_frame_says_how_long_it_is() -> None:

@@ -16,7 +16,7 @@ from services.ratelimit.adapters.ledger_book import PostgresBook
 from services.ratelimit.adapters.ledger_limits import LedgerLimits
 from services.ratelimit.adapters.ledger_stream import RedisStream
 from services.ratelimit.adapters.redis_limits import RedisLimits
-from services.ratelimit.ledger import LedgerWriter, Seeder
+from services.ratelimit.flows.ledger import LedgerWriter, Seeder
 from services.ratelimit.ports import LimitStore
 from services.ratelimit.settings import RateLimitSettings
 

@@ -13,10 +13,10 @@ from hauberk.ratelimit.v1 import ratelimit_service_pb2 as pb
 from services.kit.caller import Caller, current_caller, current_workload
 from services.ratelimit.flows.abuse import EXTRACTION, Abuse
 from services.ratelimit.flows.operating import Operating, Target
-from services.ratelimit.penalty_ports import Counter
 from services.ratelimit.policy.learning import Estimator
 from services.ratelimit.policy.model import Decision, Identity, Level, Override
 from services.ratelimit.policy.penalties import Culprit, Held
+from services.ratelimit.ports.penalties import Counter
 
 _LEVELS = {
     Level.NONE: pb.PENALTY_LEVEL_UNSPECIFIED,

@@ -9,7 +9,7 @@ from hauberk.envoy.ratelimit.v3 import rls_pb2 as pb
 from hauberk.envoy.ratelimit.v3 import rls_pb2_grpc as pb_grpc
 
 from services.kit.caller import current_workload
-from services.ratelimit.edge import Edge
+from services.ratelimit.flows.edge import Edge
 from services.ratelimit.policy.descriptors import Asked, DescriptorLimit
 from services.ratelimit.policy.edge_verdict import DescriptorAnswer
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from services.kit.clock import Clock
 from services.kit.errors import Unavailable
 from services.kit.postgres import Proven
-from services.ratelimit.ledger_ports import Book, Stream
+from services.ratelimit.ports.ledger import Book, Stream
 
 _BATCH = 500
 _GATHER_SECONDS = 0.1  # entries of that time are one transaction

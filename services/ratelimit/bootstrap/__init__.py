@@ -20,16 +20,16 @@ from services.ratelimit.adapters.overrides import PostgresOverrides
 from services.ratelimit.adapters.policy_file import PolicyFile, load_policy
 from services.ratelimit.adapters.redis_descriptors import RedisDescriptors
 from services.ratelimit.adapters.redis_penalties import RedisPenalties
-from services.ratelimit.edge import Edge
-from services.ratelimit.envoy import EnvoyServicer
+from services.ratelimit.bootstrap.ledger import Durable, durable, without_ledger
 from services.ratelimit.flows.abuse import Abuse
+from services.ratelimit.flows.edge import Edge
 from services.ratelimit.flows.operating import Operating
-from services.ratelimit.ledger_bootstrap import Durable, durable, without_ledger
 from services.ratelimit.limiter import Limiter
-from services.ratelimit.penalty_servicer import Beside
 from services.ratelimit.policy import PolicyDocument, PolicyError
 from services.ratelimit.policy.learning import Estimator
 from services.ratelimit.servicer import RateLimitServicer
+from services.ratelimit.servicer.envoy import EnvoyServicer
+from services.ratelimit.servicer.penalties import Beside
 from services.ratelimit.settings import RateLimitSettings
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["RateLimitService"]

@@ -12,10 +12,10 @@ from hauberk.ratelimit.v1 import ratelimit_service_pb2_grpc as pb_grpc
 
 from services.kit.caller import current_caller, current_workload
 from services.ratelimit.limiter import Limiter, Request
-from services.ratelimit.penalty_servicer import Beside, PenaltyPart, granted, identity_of
 from services.ratelimit.policy import Decision, Mode, Outcome, Reason, Standing, Unit
 from services.ratelimit.policy.headers import header_fields
 from services.ratelimit.ports import Addition, Reservation, Settled, Use
+from services.ratelimit.servicer.penalties import Beside, PenaltyPart, granted, identity_of
 
 _OUTCOMES = {
     Outcome.ALLOW: common.OUTCOME_ALLOW,
