@@ -15,7 +15,7 @@ from services.redaction.ner.frames import framed
 from services.redaction.ner.own_model import OwnModel
 from services.redaction.ner.spacy_model import installed
 from services.redaction.ner.tagger import Tagger, WeightsError
-from services.redaction.ner.worker import WEIGHTS, answer
+from services.redaction.ner.worker import WEIGHTS, answer, load
 from services.redaction.policy.model import Finding, Rules, RulesError, Scan, WhenLate
 from services.redaction.policy.names import refine, with_names
 from services.redaction.policy.rules import parse_rules
@@ -160,3 +160,28 @@ def test_late_names_refuse_unless_the_policy_says_otherwise() -> None:
 def test_another_word_for_it_is_refused(value: object) -> None:
     with pytest.raises(RulesError):
         parse_rules(policy(names=value))
+
+
+TINY = """
+import spacy
+def load(vocab=True, disable=(), enable=(), exclude=(), config=()):
+    nlp = spacy.blank("en")
+    ruler = nlp.add_pipe("entity_ruler")
+    ruler.add_patterns([
+        {"label": "PERSON", "pattern": "Anna"}, {"label": "GPE", "pattern": "Rome"},
+        {"label": "DATE", "pattern": "May"},
+    ])
+    return nlp
+"""
+
+
+def test_a_package_of_spacy_finds_names_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package, about = tmp_path / "tiny_names", tmp_path / "tiny_names-1.0.dist-info"
+    package.mkdir()
+    about.mkdir()
+    (package / "__init__.py").write_text(TINY)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-names\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert installed("tiny_names")
+    answered = answer(load("tiny_names"), {"texts": ["Anna saw Rome in May", "none"], "wanted": BOTH})
+    assert answered == {"names": [[("PERSON", 0, 4, 0.85), ("LOCATION", 9, 13, 0.85)], []]}
