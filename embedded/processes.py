@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -32,6 +31,7 @@ from embedded.assembly import DATABASES, issuers
 from embedded.client import BACKEND, Connection
 from embedded.errors import ServerFailedError
 from embedded.layout import KINDS, TRUST_DOMAIN, Running
+from embedded.ports import free_ports
 from embedded.stack import Stack, Stores, running_stores
 from services.kit import certs, channels
 from services.kit.tls import TlsFiles
@@ -171,7 +171,8 @@ async def running_processes(folder: Path) -> AsyncIterator[Processes]:
         pass
     async with AsyncExitStack() as exits:
         stores = await exits.enter_async_context(running_stores(folder))
-        processes = Processes(stores, {name: (_free_port(), _free_port()) for name in KINDS})
+        ports = iter(free_ports(2 * len(KINDS)))
+        processes = Processes(stores, {name: (next(ports), next(ports)) for name in KINDS})
         processes.place.mkdir(mode=0o700, exist_ok=True)
         exits.push_async_callback(processes.close)
         exits.push_async_callback(processes.stop)
@@ -179,9 +180,3 @@ async def running_processes(folder: Path) -> AsyncIterator[Processes]:
             await processes.start(name)
         await processes.ready()
         yield processes
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

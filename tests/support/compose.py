@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from embedded.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+):\?[^}]+\}|\$\$")
@@ -28,18 +29,6 @@ def compose_file() -> dict[str, Any]:
 def interpolated(text: str, variables: Mapping[str, str]) -> str:
     """What compose makes of a value; only variables without a default exist in our file."""
     return _VARIABLE.sub(lambda m: variables[m["name"]] if m["name"] else "$", text)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on right now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 class LocalCompose:

@@ -12,9 +12,10 @@ import grpc
 from hauberk.audit.v1 import audit_service_pb2 as pb
 from hauberk.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 
+from embedded.ports import free_ports
 from services.kit import certs, channels
 from tests.contract.audit.house import House
-from tests.support.compose import ROOT, free_ports
+from tests.support.compose import ROOT
 from tests.unit.kit.world import DOMAIN, refused
 
 _FIND = "SELECT count(*) FROM audit.events WHERE org_id = '' AND code = 'audit.verify' AND actor = 'backend/teller'"
