@@ -28,7 +28,7 @@ _ALREADY_OVER_S = 120  # the clocks of the two stores may differ: a window that 
 
 
 class PostgresBook:
-    """Implements `ledger_ports.Book`."""
+    """Implements `ports.ledger.Book`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -29,7 +29,7 @@ def _script(name: str) -> Script:
 
 
 class RedisStream:
-    """Implements `ledger_ports.Stream`; `consumer` is this process."""
+    """Implements `ports.ledger.Stream`; `consumer` is this process."""
 
     def __init__(self, store: RedisStore, clock: Clock, consumer: str) -> None:
         self._store = store

@@ -44,7 +44,7 @@ _DELETE = "DELETE FROM tenancy.brands WHERE org_id = %s AND brand_id = %s"
 
 
 class PostgresBrands:
-    """Implements `directory_ports.Brands`."""
+    """Implements `ports.directory.Brands`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -20,7 +20,7 @@ _KEY = 32
 
 
 class ConversationKeys:
-    """Implements `conversation_ports.Keys`: one key for what is said, another for the chain."""
+    """Implements `ports.conversations.Keys`: one key for what is said, another for the chain."""
 
     def __init__(self, secret: bytes, place: Place) -> None:
         material = HKDF(SHA256(), length=2 * _KEY, salt=None, info=_LABEL).derive(secret)
@@ -41,7 +41,7 @@ class ConversationKeys:
 
 
 class ConversationKeyMaker:
-    """Implements `conversation_ports.KeyMaker` over the key port; raises KeyMissingError when made without a key."""
+    """Implements `ports.conversations.KeyMaker` over the key port; raises KeyMissingError when made without a key."""
 
     def __init__(self, keys: KeyPort) -> None:
         self._versions: Derived[Sequence[VersionedSecret]] = Derived(keys, CONTENT_KEK, tuple)

@@ -54,7 +54,7 @@ _FORGET: LiteralString = f"DELETE FROM tenancy.conversations WHERE {_AT}"  # noq
 
 
 class PostgresConversations:
-    """Implements `conversation_ports.ConversationStore`."""
+    """Implements `ports.conversations.ConversationStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

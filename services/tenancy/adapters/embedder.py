@@ -20,7 +20,7 @@ _STEM = 6  # letters of a word that count a little by themselves: refund, refund
 
 
 class HashingEmbedder:
-    """Implements `resource_ports.Embedder`."""
+    """Implements `ports.resources.Embedder`."""
 
     name = "hauberk-words-1"
     dimension = 256

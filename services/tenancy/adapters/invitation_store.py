@@ -51,7 +51,7 @@ _TIDY = "DELETE FROM tenancy.invitations WHERE org_id = %s AND expires_at < cloc
 
 
 class PostgresInvitations:
-    """Implements `directory_ports.InvitationStore`."""
+    """Implements `ports.directory.InvitationStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

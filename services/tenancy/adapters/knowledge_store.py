@@ -76,7 +76,7 @@ class _Size:
 
 
 class PostgresKnowledge:
-    """Implements `resource_ports.KnowledgeStore`."""
+    """Implements `ports.resources.KnowledgeStore`."""
 
     def __init__(self, database: Database, keys: ContentKeys, now: Callable[[], float] = time.monotonic) -> None:
         self._database = database

@@ -61,7 +61,7 @@ ORDER BY m.user_id FOR UPDATE
 
 
 class PostgresStore:
-    """Implements `ports.TenancyStore` and `directory_ports.Members`."""
+    """Implements `ports.TenancyStore` and `ports.directory.Members`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -20,7 +20,7 @@ _AT_ONCE = 200
 
 
 class BackendOwner:
-    """Implements `resource_ports.ResourceOwner` over a channel to a backend."""
+    """Implements `ports.resources.ResourceOwner` over a channel to a backend."""
 
     def __init__(self, channel: Any, peer: str, at_most: float) -> None:
         self._stub = ResourceOwnerServiceStub(channel)

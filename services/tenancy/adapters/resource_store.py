@@ -56,7 +56,7 @@ FIELDS = {
 
 
 class PostgresResources:
-    """Implements `resource_ports.ResourceStore`."""
+    """Implements `ports.resources.ResourceStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -24,7 +24,7 @@ WHERE o.org_id = %s RETURNING {_COLUMNS}
 
 
 class PostgresSettings:
-    """Implements `directory_ports.SettingsStore`."""
+    """Implements `ports.directory.SettingsStore`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
