@@ -9,6 +9,8 @@ SERVICES := auth tenancy ratelimit redaction guardrail context-token audit gatew
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 PYTEST_ARGS ?=
+# Two workers, a file each at a time; tests/conftest.py says which come last.
+IN_PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-unit check lint format types imports proto proto-check docs docs-check bench prove lock env clean
@@ -32,7 +34,7 @@ demo: setup ## Set everything up and watch requests pass through the armour, or 
 
 ##@ Work
 test: setup ## Run every test at small sizes (PYTEST_ARGS="-k name" narrows)
-	$(RUN) -m pytest $(PYTEST_ARGS)
+	$(RUN) -m pytest $(IN_PARALLEL) $(PYTEST_ARGS)
 
 test-unit: setup ## Run the tests that need no database
 	$(RUN) -m pytest tests/unit $(PYTEST_ARGS)

@@ -34,6 +34,7 @@ NAMES = (
     "search",
     "plan",
     "inspect",
+    "toolcalls",
 )
 ROUNDS = 20
 AROUND = 300

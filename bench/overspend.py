@@ -45,8 +45,8 @@ _LOOK = Script(
     """
 local function counter(key)
   for i, value in ipairs(redis.call('HVALS', key)) do
-    local cur = string.match(value, '^%d+:(%d+):%d+$')
-    if cur then return tonumber(cur) end
+    local _, cur = read_state(value)
+    if cur then return cur end
   end
   return 0
 end

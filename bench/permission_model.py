@@ -26,6 +26,7 @@ ACTIONS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "tools.call": ("using", ("Brand",), ""),
     "orders.refund": ("administering", ("Brand",), ""),
     "tools.manage": ("administering", ("Organisation",), "tools.manage"),
+    "recognizers.manage": ("administering", ("Organisation",), "recognizers.manage"),
     "keys.manage": ("administering", EVERYWHERE, "keys.manage"),
     "members.manage": ("administering", EVERYWHERE, "members.manage"),
     "brands.manage": ("administering", EVERYWHERE, "brands.manage"),
@@ -33,7 +34,7 @@ ACTIONS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "policies.manage": ("owning", ("Organisation",), "policies.manage"),
     "chat.delete": ("", (), ""),
 }
-SCOPES = ("tools.manage", "keys.manage", "members.manage", "brands.manage", "policies.manage", "reports")
+SCOPES = ("tools.manage", "recognizers.manage", "keys.manage", "members.manage", "brands.manage", "policies.manage", "reports")
 LIMIT = 3600
 
 

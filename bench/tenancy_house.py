@@ -50,6 +50,7 @@ class House:
     admin_dsn: str
     service_dsn: str
     keys: Keys = field(repr=False)
+    server: InProcessServer = field(repr=False)
 
     def as_(
         self,
@@ -134,7 +135,10 @@ async def opened(**overrides: Any) -> AsyncIterator[House]:
             settings = TenancySettings(
                 trust_domain=DOMAIN, database_url=url, deadline_limit=120, **{"store_timeout": 10, **overrides}
             )
-            yield House(await _served(settings, stack), postgres.admin_dsn, url.get_secret_value(), _KEYS)
+            server = await _served(settings, stack)
+            channel: Any = InProcessChannel(server, f"spiffe://{DOMAIN}/backend/bench")
+            stub = pb_grpc.TenancyServiceStub(channel)
+            yield House(stub, postgres.admin_dsn, url.get_secret_value(), _KEYS, server)
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -143,7 +147,7 @@ _KEYS = Keys()
 CONTENT = {"HAUBERK_KEY_CONTENT_KEK": "1:" + base64.b64encode(secrets.token_bytes(32)).decode()}
 
 
-async def _served(settings: TenancySettings, stack: AsyncExitStack) -> Any:
+async def _served(settings: TenancySettings, stack: AsyncExitStack) -> InProcessServer:
     def dial(_: str) -> Any:
         raise RuntimeError("the benchmark has no peers")
 
@@ -152,5 +156,4 @@ async def _served(settings: TenancySettings, stack: AsyncExitStack) -> Any:
     server = InProcessServer(interceptor_of(app, settings, verifier))
     for mount in app.mounts:
         mount.add_to_server(mount.servicer, server)
-    channel: Any = InProcessChannel(server, f"spiffe://{DOMAIN}/backend/bench")
-    return pb_grpc.TenancyServiceStub(channel)
+    return server

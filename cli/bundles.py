@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cli.prepared import PATTERNS
 from cli.services import NAMES
 
 # Folder of a client, and the workload whose certificate it holds.
@@ -16,7 +17,8 @@ def bundle(prepared: Path, into: Path) -> None:
     for name in NAMES:
         wanted = [f"settings/{name}.yaml", f"tls/{name}.crt", f"tls/{name}.pem", "tls/ca.crt"]
         keys = [str(path.relative_to(prepared)) for path in (prepared / "keys" / name).glob("*.key")]
-        _copy(prepared, into / name, [*wanted, *keys])
+        patterns = sorted((prepared / PATTERNS).glob("*.patterns")) if name == "redaction" else []
+        _copy(prepared, into / name, [*wanted, *keys, *(str(path.relative_to(prepared)) for path in patterns)])
     for name, stem in CLIENTS.items():
         _copy(prepared, into / name, [f"tls/{stem}.crt", f"tls/{stem}.pem", "tls/ca.crt"])
 

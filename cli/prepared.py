@@ -29,6 +29,7 @@ from services.kit.keys import (
 )
 from services.kit.migrate import prepare_database
 from services.kit.provision import FIRST, MAKERS
+from services.kit.settings import CONFIG_VARIABLE
 
 CLIENTS = ("backend/app", "operator")
 # A service holds only the keys that it uses, each in a folder of its own.
@@ -45,7 +46,8 @@ HOLDERS = {
     CANARY: "guardrail",
     CONTENT_KEK: "tenancy",
 }
-WITH_DATABASE = ("auth", "tenancy", "ratelimit", "guardrail", "audit")
+WITH_DATABASE = ("auth", "tenancy", "ratelimit", "redaction", "guardrail", "audit")
+PATTERNS = "patterns"
 # Service and ops port of each on one machine.
 PORTS = {name: 7443 + 10 * number for number, name in enumerate(NAMES)}
 
@@ -133,6 +135,23 @@ class Preparation:
             write_private(path, yaml.safe_dump(self._settings_of(name), sort_keys=False).encode())
             self.done.append(f"settings {path}")
 
+    def patterns(self) -> None:
+        """The pattern databases that redaction looks for, by its settings file if there is one already."""
+        try:
+            from services.redaction.bootstrap import make_patterns
+            from services.redaction.settings import RedactionSettings
+        except ImportError:  # a process of another service may be prepared where redaction is not installed
+            self.kept.append("pattern databases: redaction is not installed here; it starts without them")
+            return
+        file = self.site.folder / "settings" / "redaction.yaml"
+        settings = RedactionSettings.load({CONFIG_VARIABLE: str(file)} if file.exists() else {})
+        where = self.site.folder / PATTERNS
+        made, there = make_patterns(settings, where)
+        if made:
+            self.done.append(f"pattern databases: {made} in {where}")
+        if there:
+            self.kept.append(f"pattern databases: {there} in {where}")
+
     def _settings_of(self, name: str) -> dict[str, Any]:
         site, port = self.site, 7443 if self.site.hosts else PORTS[name]
         found: dict[str, Any] = {
@@ -148,6 +167,8 @@ class Preparation:
         }
         if name != "gateway":
             found["redis_url"] = site.redis_url
+        if name == "redaction":
+            found["redaction_patterns"] = str(site.folder / PATTERNS)
         if name in WITH_DATABASE and site.database_admin:
             found["database_url"] = self._database_url(name)
         return found

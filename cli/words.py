@@ -9,6 +9,7 @@ _OUTCOMES = {
     "DENY": ("denied", "red"),
     "CHALLENGE": ("challenge", "yellow"),
     "THROTTLE": ("throttled", "yellow"),
+    "NEEDS_APPROVAL": ("needs approval", "yellow"),
 }
 _REASONS = {
     "NONE": "",
@@ -33,6 +34,12 @@ _REASONS = {
     "OUTPUT_WITHHELD": "the output was withheld",
     "CONTEXT_NOT_ACCEPTED": "the context token was not accepted",
     "PENALISED": "suspended for a while after repeated abuse",
+    "TOOL_CHANGED": "the tool's definition is not the one that was shown or approved",
+    "TOOL_QUOTA": "this tool was called as often as it may be",
+    "TOOL_SEQUENCE": "not after what was called in this conversation",
+    "TOOL_TAINTED": "what decides the call did not come from the user",
+    "TOOL_NEEDS_APPROVAL": "a person must approve every call of this tool",
+    "APPROVAL_NOT_ACCEPTED": "the approval is not for this call, or not good any more",
     "STEP_UP_REQUIRED": "a stronger or more recent sign-in is needed",
 }
 

@@ -64,7 +64,7 @@ TYPES: dict[str, type[ServiceSettings]] = {
     "gateway": GatewaySettings,
 }
 # Workload kinds that read PostgreSQL, with the name of their role and schema.
-DATABASES = {"auth": "auth", "tenancy": "tenancy", "ratelimit": "ratelimit", "guardrail": "guardrail", "audit": "audit"}
+DATABASES = {name: name for name in ("auth", "tenancy", "ratelimit", "redaction", "guardrail", "audit")}
 
 
 @dataclass

@@ -19,7 +19,7 @@ from gateway.finaliser import Subject
 from gateway.pipeline import ALLOW, DENY, Pipeline, Result
 from gateway.settings import GatewaySettings
 from gateway.stages import STAGES
-from services.kit.errors import Unavailable
+from services.kit.errors import InvalidArgument, Unavailable
 
 NOTHING_AGAINST = Result(ALLOW, decision.REASON_NONE)
 
@@ -45,9 +45,13 @@ class Work:
     cost: ratelimit.Cost = field(default_factory=ratelimit.Cost)
     context: bytes = b""
     canary: str = ""
+    taint: bytes = b""
+    prompt_prints: bytes = b""
+    cleaned: list[str] = field(default_factory=list)
     context_token: str = ""
     principal: auth.Principal = field(default_factory=auth.Principal)
     over_limit: bool = False
+    penalty: ratelimit.Penalty | None = None
     challenge_pass: str = ""
     challenge: str = ""
 
@@ -89,6 +93,7 @@ class Admit:
         if not work.request.client_address:
             return NOTHING_AGAINST
         answer = await self._services.decide_address(work.request.client_address)
+        work.penalty = answer.penalty if answer.HasField("penalty") else None
         wait = answer.retry_after.ToTimedelta().total_seconds()
         if answer.outcome == decision.OUTCOME_CHALLENGE and work.request.HasField("challenge"):
             # Verified by the next stage, which is closed; a failure of this one passes. The limit itself stays spent:
@@ -157,18 +162,27 @@ class Admit:
         work.cost = estimated_cost(work.request, self._settings.default_output_tokens)
         work.decided = await self._services.reserve(work.token, work.txn, work.cost, self._settings.hold_seconds)
         decided = work.decided
+        if decided.HasField("penalty") and (not work.penalty or decided.penalty.level >= work.penalty.level):
+            work.penalty = decided.penalty
         wait = decided.retry_after.ToTimedelta().total_seconds()
         return Result(decided.outcome, decided.reason, wait, decided.degraded)
 
     async def _inspect(self, work: Work) -> Result:
         parts = [guardrail.Part(source=_source(message), text=message.text) for message in work.request.messages]
         answer = await self._services.inspect_input(work.token, parts, work.request.conversation)
-        work.canary = answer.canary
+        work.canary, work.taint = answer.canary, answer.taint
+        work.prompt_prints, work.cleaned = answer.prompt_prints, list(answer.redacted)
         return Result(answer.outcome, answer.reason, observed=answer.observed)
 
     async def _redact(self, work: Work) -> Result:
-        texts = [message.text for message in work.request.messages]
-        work.redacted = await self._services.redact(work.token, work.request.conversation, texts)
+        return await self._replace(work, [message.text for message in work.request.messages])
+
+    async def _replace(self, work: Work, texts: list[str]) -> Result:
+        formats = [_format(message) for message in work.request.messages]
+        try:
+            work.redacted = await self._services.redact(work.token, work.request.conversation, texts, formats)
+        except InvalidArgument:
+            raise InvalidArgument.of("messages", "JSON where the media type says so") from None
         if len(work.redacted.texts) != len(texts):  # never show what was not looked at
             raise Unavailable("redaction")
         found = any(text.findings for text in work.redacted.texts)
@@ -189,6 +203,11 @@ class Admit:
         return Result(answer.outcome, answer.reason)
 
     async def _open_admission(self, work: Work) -> Result:
+        if work.cleaned:
+            # Guardrail took something out, while redaction looked at the texts as they came: only the rest goes on.
+            if len(work.cleaned) != len(work.request.messages):
+                raise Unavailable("guardrail")
+            await self._replace(work, work.cleaned)
         request = auth.OpenAdmissionRequest(
             conversation=work.request.conversation,
             holder=work.holder,
@@ -196,6 +215,8 @@ class Admit:
             input_tokens=work.cost.input_tokens,
             model=work.cost.model,
             output_tokens=work.decided.reserved_output_tokens,
+            taint=work.taint,
+            prompt_prints=work.prompt_prints,
         )
         request.ttl.FromMilliseconds(round(self._settings.hold_seconds * 1000))
         work.admission = await self._services.open_admission(work.token, request)
@@ -211,6 +232,16 @@ _SOURCES = {
     decision.ROLE_ASSISTANT: decision.SOURCE_MEMORY,
     decision.ROLE_TOOL: decision.SOURCE_TOOL_OUTPUT,
 }
+
+
+def _format(message: pb.ChatMessage) -> redaction.RedactFormat.ValueType:
+    """JSON stays JSON: where it is declared, and where a tool gave it back."""
+    media = message.media_type.partition(";")[0].strip().lower()
+    if media == "application/json" or media.endswith("+json"):
+        return redaction.REDACT_FORMAT_JSON
+    if not media and decision.SOURCE_TOOL_OUTPUT == _source(message):
+        return redaction.REDACT_FORMAT_AUTO
+    return redaction.REDACT_FORMAT_TEXT
 
 
 def _source(message: pb.ChatMessage) -> decision.Source.ValueType:

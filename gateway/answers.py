@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hauberk.common.v1 import decision_pb2 as decision
+from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 from opentelemetry import trace
 
 from gateway.pipeline import ALLOW, Ran, Result
@@ -72,6 +73,11 @@ def header_fields(limits: Mapping[str, str], made: Decision) -> dict[str, str]:
     if not made.allowed and made.retry_after > 0:
         fields["Retry-After"] = str(math.ceil(made.retry_after))
     return fields
+
+
+def time_left(penalty: ratelimit.Penalty | None, now: float) -> float:
+    """Seconds until it ends, for the words to a user; 0 when none stands."""
+    return max(0.0, penalty.until.ToMicroseconds() / 1e6 - now) if penalty is not None else 0.0
 
 
 def trace_id() -> str:

@@ -12,11 +12,11 @@ KEY = 16_384
 # How much of what was released is shown again with the next block, for what spans both.
 CONTEXT = 256
 
-_SENTENCE = re.compile(r"(?:[.!?][\"')\]]*\s+|\n)")
-_SPACE = re.compile(r"\s+")
+_SENTENCE_ENDS = re.compile(r"(?:[.!?][\"')\]]{0,4}\s|\n)\Z")
+_SPACE = re.compile(r"\s")
 # A number in groups ("4532 0151 ...") may go on after the space; so may a text that ends with one.
 _IN_A_NUMBER = re.compile(r"\d[\s.,-]*$")
-_NUMBER = re.compile(r"\d|$")
+_NUMBER = re.compile(r"\d")
 _KEY_BEGINS = "-----BEGIN "
 _KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
 
@@ -48,32 +48,31 @@ class Blocks:
 
 
 def _cut(text: str) -> int:
-    """Where the next block ends; 0 = not yet."""
-    if len(text) < AT_LEAST:
+    """Where the next block ends; 0 = not yet. Each place is judged by what stands before it and the one character after
+    it: so the blocks are the same however the text comes in."""
+    spaces: list[int] = []
+    for match in _SPACE.finditer(text, AT_LEAST - 1):
+        end = match.end()
+        if end >= len(text) or (end > SOFT and spaces):
+            break
+        if end < AT_LEAST or _inside_key(text, end) or _cuts_a_number(text, end):
+            continue
+        if end > SOFT or _SENTENCE_ENDS.search(text, max(0, end - 8), end):
+            return end if end <= HARD or _inside_key(text, HARD) else HARD
+        spaces.append(end)
+    if len(text) <= SOFT:
         return 0
-    key = _key(text)
-    sentence = _last(_SENTENCE, text, key)
-    if sentence or len(text) < SOFT:
-        return sentence
-    space = _last(_SPACE, text, key)
-    if space or len(text) < (KEY if key else HARD):
-        return space
+    if spaces:
+        return spaces[-1]
+    if len(text) <= HARD or (_inside_key(text, HARD) and len(text) <= KEY):
+        return 0
     return HARD
 
 
-def _key(text: str) -> range:
-    """The inside of the last private key in the text, which may not be cut; an unfinished one reaches to the end."""
-    begins = text.rfind(_KEY_BEGINS)
-    if begins < 0 or len(text) >= KEY:
-        return range(0)
-    ends = _KEY_ENDS.search(text, begins)
-    return range(begins + 1, ends.end() if ends else len(text) + 1)
-
-
-def _last(boundary: re.Pattern[str], text: str, key: range) -> int:
-    """The last boundary that leaves a block long enough and cuts through no key and no number; 0 = none."""
-    ends = [match.end() for match in boundary.finditer(text) if match.end() >= AT_LEAST]
-    return next((end for end in reversed(ends) if end not in key and not _cuts_a_number(text, end)), 0)
+def _inside_key(text: str, at: int) -> bool:
+    """Whether a place is inside of a private key, which may not be cut: not one that is too long to be one."""
+    begins = text.rfind(_KEY_BEGINS, max(0, at - KEY), at)
+    return begins >= 0 and _KEY_ENDS.search(text, begins, at) is None
 
 
 def _cuts_a_number(text: str, at: int) -> bool:

@@ -19,6 +19,6 @@ async def build(settings: GatewaySettings, wiring: Wiring) -> App:
     finaliser = Finaliser(wiring.trail, wiring.clock)
     services = Services(wiring.channel)
     signals = Signals(services, settings.signals)
-    servicer = GatewayServicer(services, settings, finaliser, load(settings.gateway_policy), signals)
+    servicer = GatewayServicer(services, settings, finaliser, load(settings.gateway_policy), signals, wiring.clock)
     descriptor = pb.DESCRIPTOR.services_by_name["GatewayService"]
     return App("gateway", [Mount(servicer, grpc_pb.add_GatewayServiceServicer_to_server, descriptor)], [signals.run])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -107,9 +107,11 @@ class Services:
         )
         return answer
 
-    async def redact(self, token: str, conversation: str, texts: list[str]) -> redaction.RedactResponse:
-        """The texts with placeholders."""
-        request = redaction.RedactRequest(conversation=conversation, texts=texts)
+    async def redact(
+        self, token: str, conversation: str, texts: list[str], formats: Sequence[redaction.RedactFormat.ValueType]
+    ) -> redaction.RedactResponse:
+        """The texts with placeholders; what is JSON stays JSON."""
+        request = redaction.RedactRequest(conversation=conversation, texts=texts, formats=formats)
         answer: redaction.RedactResponse = await self._ask(
             "redaction", "Redact", self._redaction.Redact, request, token
         )
@@ -140,17 +142,16 @@ class Services:
         self, token: str, parts: list[guardrail.Part], conversation: str
     ) -> guardrail.InspectInputResponse:
         """Is anything in these parts trying to steer the model?"""
-        request = guardrail.InspectInputRequest(parts=parts, conversation=conversation)
+        request = guardrail.InspectInputRequest(parts=parts, conversation=conversation, takes_redacted=True)
         answer: guardrail.InspectInputResponse = await self._ask(
             "guardrail", "InspectInput", self._guardrail.InspectInput, request, token
         )
         return answer
 
     async def inspect_output(
-        self, token: str, conversation: str, text: str, preceding: str = ""
+        self, token: str, request: guardrail.InspectOutputRequest
     ) -> guardrail.InspectOutputResponse:
         """May this answer be shown, and how?"""
-        request = guardrail.InspectOutputRequest(conversation=conversation, text=text, preceding=preceding)
         answer: guardrail.InspectOutputResponse = await self._ask(
             "guardrail", "InspectOutput", self._guardrail.InspectOutput, request, token
         )
@@ -164,9 +165,10 @@ class Services:
         )
         return answer
 
-    async def check_tool_call(self, token: str, tool: str, arguments_json: str) -> guardrail.CheckToolCallResponse:
+    async def check_tool_call(
+        self, token: str, request: guardrail.CheckToolCallRequest
+    ) -> guardrail.CheckToolCallResponse:
         """May the caller make this call?"""
-        request = guardrail.CheckToolCallRequest(tool=tool, arguments_json=arguments_json)
         answer: guardrail.CheckToolCallResponse = await self._ask(
             "guardrail", "CheckToolCall", self._guardrail.CheckToolCall, request, token
         )

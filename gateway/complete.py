@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.common.v1 import decision_pb2 as decision
+from hauberk.guardrail.v1 import guardrail_service_pb2 as guardrail
 from hauberk.redaction.v1 import redaction_service_pb2 as redaction
 
 from gateway.clients import Services
 from gateway.finaliser import Subject
+from gateway.looked import Looked
 from gateway.pipeline import Pipeline, Result
 from gateway.stages import COMPLETE_STAGES
 from services.kit.errors import Unavailable
@@ -24,6 +26,7 @@ class Answer:
     text: str
     continued: auth.ContinueResponse = field(default_factory=auth.ContinueResponse)
     restored: int = 0
+    looked: Looked = field(default_factory=Looked)
 
     @property
     def refused(self) -> bool:
@@ -32,7 +35,7 @@ class Answer:
 
     def subject(self) -> Subject:
         """What the audit event is about."""
-        return Subject("gateway.complete", self.continued.txn, self.continued.principal)
+        return Subject("gateway.complete", self.continued.txn, self.continued.principal, facts=self.looked.facts())
 
 
 async def go_on(services: Services, admission: str, holder: str) -> tuple[Result, auth.ContinueResponse]:
@@ -56,7 +59,11 @@ class Complete:
 
     async def _inspect(self, answer: Answer) -> Result:
         continued = answer.continued
-        inspected = await self._services.inspect_output(continued.txn_token, continued.conversation, answer.text)
+        request = guardrail.InspectOutputRequest(
+            conversation=continued.conversation, text=answer.text, prompt_prints=continued.prompt_prints
+        )
+        inspected = await self._services.inspect_output(continued.txn_token, request)
+        answer.looked.add(inspected.checks)
         answer.text = inspected.text
         return Result(inspected.outcome, inspected.reason)
 

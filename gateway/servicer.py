@@ -13,7 +13,7 @@ from hauberk.gateway.v1 import gateway_service_pb2_grpc as grpc_pb
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 
 from gateway.admit import Admit, Work
-from gateway.answers import Decision, decision_of, header_fields, note, trace_id, verdicts
+from gateway.answers import Decision, decision_of, header_fields, note, time_left, trace_id, verdicts
 from gateway.clients import Services
 from gateway.complete import Answer, Complete
 from gateway.estimate import counted_output
@@ -26,6 +26,7 @@ from gateway.signals import Signals
 from gateway.stream import CompleteStream
 from gateway.toolcall import AuthorizeToolCall, ToolCall
 from services.kit.caller import current_call, current_workload
+from services.kit.clock import Clock, SystemClock
 from services.kit.deadline import remaining
 
 
@@ -39,7 +40,9 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
         finaliser: Finaliser,
         replies: Replies,
         signals: Signals | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._signals = signals or Signals(services, frozenset())  # without one nothing is reported
         self._settings = settings
         self._replies = replies
@@ -79,13 +82,16 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
             txn=work.txn,
             trace_id=trace_id(),
             header_fields=header_fields(work.decided.header_fields, made),
+            penalty=work.penalty,
         )
         if made.allowed:
             _add_admitted(answer, work)
         else:
             if made.retry_after:
                 answer.retry_after.FromMilliseconds(round(made.retry_after * 1000))
-            answer.safe_reply.CopyFrom(self._reply(made, work.principal, request.locale))
+            penalised = made.reason == decision.REASON_PENALISED
+            ends = time_left(work.penalty, self._clock.now()) if penalised else 0.0
+            answer.safe_reply.CopyFrom(self._reply(made, work.principal, request.locale, ends))
         return answer
 
     async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:
@@ -139,7 +145,15 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
         self, request: pb.AuthorizeToolCallRequest, context: Any
     ) -> pb.AuthorizeToolCallResponse:
         """May the user make the call that the model wrote?"""
-        call = ToolCall(request.admission, current_workload().name, request.tool, request.arguments_json)
+        call = ToolCall(
+            request.admission,
+            current_workload().name,
+            request.tool,
+            request.arguments_json,
+            definition_hash=request.definition_hash,
+            approval=request.approval,
+            request_approval=request.request_approval,
+        )
         pipeline = self._tool_call.pipeline
         ran = await pipeline.run(call, remaining(self._settings.complete_budget))
         made = decision_of(pipeline.stages, ran)
@@ -153,12 +167,13 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
             degraded=made.degraded,
             txn=call.continued.txn,
             trace_id=trace_id(),
+            definition_hash=call.checked.definition_hash,
         )
         if made.allowed:
             answer.arguments_json = call.checked.arguments_json
             answer.arguments_sha256 = call.checked.arguments_sha256
         else:
-            answer.repair = call.checked.repair
+            answer.repair, answer.approval = call.checked.repair, call.checked.approval
             answer.safe_reply.CopyFrom(self._reply(made, call.continued.principal, request.locale))
         return answer
 
@@ -173,10 +188,9 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
         asked = [message.text for message in work.request.messages if message.role == decision.ROLE_USER]
         self._signals.asked(work.token, work.txn, who, asked[-1] if asked else "")
 
-    def _reply(self, made: Decision, principal: auth.Principal, locale: str) -> pb.SafeReply:
-        return self._replies.reply(
-            made.reason, made.retry_after, Listener(principal.organisation, principal.brand, locale)
-        )
+    def _reply(self, made: Decision, principal: auth.Principal, locale: str, ends: float = 0.0) -> pb.SafeReply:
+        listener = Listener(principal.organisation, principal.brand, locale)
+        return self._replies.reply(made.reason, made.retry_after or ends, listener)
 
 
 def _add_admitted(answer: pb.AdmitResponse, work: Work) -> None:

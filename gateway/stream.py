@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.common.v1 import decision_pb2 as decision
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
+from hauberk.guardrail.v1 import guardrail_service_pb2 as guardrail
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 from hauberk.redaction.v1 import redaction_service_pb2 as redaction
 
@@ -25,6 +26,7 @@ from gateway.clients import Services
 from gateway.complete import go_on
 from gateway.estimate import counted_output
 from gateway.finaliser import Finaliser, Subject
+from gateway.looked import Looked
 from gateway.pipeline import ALLOW, Ran, Result, failure
 from gateway.replies import Listener, Replies
 from gateway.settling import Settling
@@ -57,6 +59,8 @@ class _State:
     blocks: Blocks = field(default_factory=Blocks)
     allowance: Allowance = field(default_factory=Allowance)
     broken: InvalidArgument | None = None
+    prompt_seen: bytes = b""
+    looked: Looked = field(default_factory=Looked)
 
     def decided(self, stage: str, result: Result, seconds: float) -> bool:
         """Keeps a stage's latest word and its time in all; True while it allows."""
@@ -80,7 +84,8 @@ class _State:
 
     def subject(self) -> Subject:
         """What the audit event is about."""
-        return Subject("gateway.complete_stream", self.continued.txn, self.continued.principal)
+        facts = self.looked.facts()
+        return Subject("gateway.complete_stream", self.continued.txn, self.continued.principal, facts=facts)
 
 
 class CompleteStream:
@@ -201,9 +206,16 @@ class CompleteStream:
         text = ""
         try:
             continued = state.continued
-            answer = await self._services.inspect_output(
-                continued.txn_token, continued.conversation, block, state.blocks.preceding
+            request = guardrail.InspectOutputRequest(
+                conversation=continued.conversation,
+                text=block,
+                preceding=state.blocks.preceding,
+                prompt_prints=continued.prompt_prints,
+                prompt_seen=state.prompt_seen,
             )
+            answer = await self._services.inspect_output(continued.txn_token, request)
+            state.prompt_seen = answer.prompt_seen
+            state.looked.add(answer.checks)
             text, result = answer.text, Result(answer.outcome, answer.reason)
         except (KitError, TimeoutError) as error:
             result = failure(_OUTPUT, error)

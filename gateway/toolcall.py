@@ -31,12 +31,17 @@ class ToolCall:
     holder: str
     tool: str
     arguments_json: str
+    definition_hash: str = ""
+    approval: str = ""
+    request_approval: bool = False
     continued: auth.ContinueResponse = field(default_factory=auth.ContinueResponse)
     checked: guardrail.CheckToolCallResponse = field(default_factory=guardrail.CheckToolCallResponse)
 
     def subject(self) -> Subject:
         """What the audit event is about."""
         facts = {"tool": self.tool, "arguments_sha256": self.checked.arguments_sha256}
+        if self.approval or self.checked.approval:
+            facts["approval"] = self.approval or self.checked.approval
         return Subject("gateway.authorize_tool_call", self.continued.txn, self.continued.principal, facts=facts)
 
 
@@ -68,6 +73,11 @@ class AuthorizeToolCall:
             texts=[call.arguments_json],
             format=redaction.RESTORE_FORMAT_JSON,
             keep=described.egress_arguments,
+            sink=redaction.RESTORE_SINK_TOOL_ARGUMENT,
+            fields=[
+                redaction.FieldEntities(pointer=argument.pointer, entities=argument.entities)
+                for argument in described.restorable_arguments
+            ],
         )
         try:
             restored = await self._services.restore(token, request)
@@ -80,9 +90,18 @@ class AuthorizeToolCall:
         return Result(decision.OUTCOME_ALLOW, decision.REASON_NONE)
 
     async def _check(self, call: ToolCall) -> Result:
-        call.checked = await self._services.check_tool_call(call.continued.txn_token, call.tool, call.arguments_json)
+        request = guardrail.CheckToolCallRequest(
+            tool=call.tool,
+            arguments_json=call.arguments_json,
+            definition_hash=call.definition_hash,
+            conversation=call.continued.conversation,
+            taint=call.continued.taint,
+            approval=call.approval,
+            request_approval=call.request_approval,
+        )
+        call.checked = await self._services.check_tool_call(call.continued.txn_token, request)
         if call.checked.outcome == decision.OUTCOME_ALLOW:
             given = hashlib.sha256(call.checked.arguments_json.encode()).hexdigest()
             if call.checked.arguments_json != call.arguments_json or given != call.checked.arguments_sha256:
                 raise Unavailable("guardrail")  # what was checked must be what may be executed
-        return Result(call.checked.outcome, call.checked.reason)
+        return Result(call.checked.outcome, call.checked.reason, observed=call.checked.observed)

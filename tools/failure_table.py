@@ -70,6 +70,9 @@ CONSEQUENCES: Mapping[tuple[str, str], str] = {
     " charges wait in Redis (50 000 of an organisation, then nothing more is reserved); budgets that Redis has lost are"
     " refused",
     ("redaction", "redis"): "UNAVAILABLE for `Redact` and `Restore`; `Detect` goes on",
+    ("redaction", "postgres"): "an organisation's rules that were read stay in force; UNAVAILABLE where none were read"
+    " yet, and for changes of them",
+    ("redaction", "tenancy"): "an organisation's rules cannot be changed (UNAVAILABLE); texts are served",
     ("redaction", "processes for names"): "late or dead: UNAVAILABLE, or patterns alone and marked degraded, as"
     " `names.when_late` says (closed by default); replaced",
     ("guardrail", "postgres"): "tools are not known, so tool calls are UNAVAILABLE; texts are still inspected",
@@ -181,8 +184,9 @@ def _injected(chains: Mapping[str, Sequence[Stage]]) -> Iterator[Sequence[str]]:
     for own, asked, method, words in fault_cases.BESIDE:
         yield f"beside the chains, {own}", f"{asked}.{method}", peer, words
     for case in fault_cases.STORES:
-        seen = f"`{case.chain}` refused at `{case.stage}`" if case.stage else "allowed; the events arrive later"
-        yield f"inside {case.service}", case.store, store, seen
+        seen = f"`{case.chain}` refused at `{case.stage}`" if case.stage else f"allowed; {case.seen}"
+        broken = f"{case.store}, while Redis has lost the budgets" if case.lost else case.store
+        yield f"inside {case.service}", broken, store, seen
 
 
 def _stages(stages: Sequence[Stage]) -> Iterator[Sequence[str]]:

@@ -60,10 +60,10 @@ def _check_policy(service: str, settings: Any) -> None:
 
         load_auth_policy(settings.auth_policy)
     elif service == "redaction":
-        from services.redaction.adapters.presidio import PresidioDetector
-        from services.redaction.bootstrap import load_rules
+        from services.redaction.bootstrap import load_rules, make_detector
 
-        load_rules(settings, PresidioDetector(settings.redaction_recognizer_timeout).findable)
+        detector = make_detector(settings)
+        load_rules(settings, detector.findable, detector.thresholds)
     elif service == "tenancy":
         from services.tenancy.bootstrap import load_engine
 

@@ -16,6 +16,7 @@ Makes, in a folder of its own, what a set of services needs before its first sta
   keys/       signing keys, pepper, key-encryption keys (0600), in a folder per service that uses them
   tls/        a development certificate authority and a certificate per service, plus backend and operator
   database/   a password per database role (0600)
+  patterns/   databases of the patterns that redaction looks for, by its policy (0600)
   settings/   a settings file per service for `hauberk serve SERVICE --config FILE` (0600)
 
 and, when the URL of a PostgreSQL administrator is given (--database-admin-url or {URL_VARIABLE}), the roles, schemas
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         work.database()
     if not args.no_settings:
         work.settings()
+    work.patterns()
     if args.bundles:
         bundle(site.folder, args.bundles)
         work.done.append(f"a folder for each process in {args.bundles}")

@@ -1,4 +1,4 @@
-"""What goes to the model and what comes from it: ports in, plain values out."""
+"""What goes to the model: ports in, plain values out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from services.guardrail.policy import answers, canary
+from services.guardrail.policy import canary, fingerprints, taint
 from services.guardrail.policy.choices import Mode
 from services.guardrail.policy.inspect import Looking, inspect
 from services.guardrail.policy.inspect import redacted as without
 from services.guardrail.policy.learned import Learned
-from services.guardrail.policy.model import Edit, Finding, Part, Source, Verdict
+from services.guardrail.policy.model import Finding, Part, Source, Verdict
 from services.guardrail.policy.rules import RuleBook
-from services.guardrail.ports import Classifier, Detector, Leak, Worker
+from services.guardrail.ports import Classifier, Policies, Worker
 from services.kit.caller import Caller
 from services.kit.clock import Clock, SystemClock
 from services.kit.keys import VersionedSecret
@@ -32,17 +32,9 @@ class Inspected:
     tainted: tuple[int, ...] = ()
     redacted: tuple[str, ...] = ()  # every part, without what was found; only in mode redact
     passes: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """The answer as it may be shown, or nothing of it."""
-
-    withheld: bool
-    text: str = ""
-    edits: tuple[Edit, ...] = ()
-    removed: int = 0
-    too_large: bool = False
+    taint: bytes = b""  # what the parts were made of, for the check of tool calls
+    prompt_prints: bytes = b""  # of what the product wrote, for the inspection of the answer
+    version: str = ""
 
 
 class Inspector:
@@ -50,28 +42,23 @@ class Inspector:
 
     def __init__(
         self,
-        book: RuleBook,
+        book: Callable[[], RuleBook],
+        policies: Policies,
         worker: Worker,
-        detector: Detector,
         keys: Callable[[], Sequence[VersionedSecret]],
         most: int,
         learned: Learned | None = None,
         classifier: Classifier | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.book = book
+        self._book = book
+        self._policies = policies
         self._worker = worker
-        self._detector = detector
         self._keys = keys
         self._most = most
         self._learned = learned
         self._classifier = classifier
         self._clock = clock or SystemClock()
-
-    @property
-    def version(self) -> str:
-        """Of the rules, the model and its thresholds."""
-        return f"{self.book.version}/{self._learned.model.version}" if self._learned else self.book.version
 
     async def inspect_input(
         self,
@@ -82,17 +69,20 @@ class Inspector:
         explain: bool = False,
         takes_redacted: bool = False,
         token: str = "",
+        prompt_version: str = "",
     ) -> Inspected:
         """May these parts reach the model, and with which canary?"""
-        mark = self._canaries(caller, conversation)[0] if conversation else ""
-        choice = self.book.choices.of(caller.organisation, caller.brand)
+        key = self._keys()[0].value
+        mark = canary.make(key, caller.organisation, conversation, prompt_version) if conversation else ""
+        own = await self._policies.of(caller)
+        book, choice = self._book(), own.choice
+        version = f"{own.version}/{self._learned.model.version}" if self._learned else own.version
         tainted = tuple(number for number, part in enumerate(parts) if part.source.untrusted)
         characters = sum(len(part.text) for part in parts)
         if characters > self._most:
-            return Inspected(True, False, "", too_large=True, mode=choice.mode, tainted=tainted)
-        allowed = self.book.choices.allowed(caller.organisation, caller.brand, self._clock.now())
-        looking = Looking(self._learned, choice.budget, allowed, explain)
-        verdict = await self._worker.run(characters, partial(inspect, self.book, parts, looking))
+            return Inspected(True, False, "", too_large=True, mode=choice.mode, tainted=tainted, version=version)
+        looking = Looking(self._learned, choice.budget, own.allowed(self._clock.now()), explain)
+        verdict = await self._worker.run(characters, partial(inspect, book, parts, looking))
         if self._classifier is not None and not verdict.refused:
             verdict = await self._asked(self._classifier, token, parts, verdict)
         passes = not verdict.refused or choice.mode in (Mode.OBSERVE, Mode.FLAG)
@@ -101,7 +91,7 @@ class Inspector:
             redacted = tuple(without(part, verdict.findings, number) for number, part in enumerate(parts))
             again = [Part(part.source, text) for part, text in zip(parts, redacted, strict=True)]
             # What is left must pass by itself: taking pieces out may put others together.
-            left = await self._worker.run(characters, partial(inspect, self.book, again, looking))
+            left = await self._worker.run(characters, partial(inspect, book, again, looking))
             passes, redacted = not left.refused, () if left.refused else redacted
         return Inspected(
             refused=verdict.refused,
@@ -112,7 +102,19 @@ class Inspector:
             tainted=tainted,
             redacted=redacted,
             passes=passes,
+            taint=await self._worker.run(characters, partial(taint.summary, parts)) if passes else b"",
+            prompt_prints=await self._prints(caller, key, parts) if passes else b"",
+            version=version,
         )
+
+    async def _prints(self, caller: Caller, key: bytes, parts: Sequence[Part]) -> bytes:
+        """Hashes of what the product wrote itself; none when it wrote nothing."""
+        prompts = [part.text for part in parts if part.source is Source.SYSTEM and part.text.strip()]
+        if not prompts:
+            return b""
+        own_key = fingerprints.key_of(key, caller.organisation)
+        found = await self._worker.run(sum(map(len, prompts)), partial(fingerprints.prints_of, own_key, prompts))
+        return found.to_bytes()
 
     async def _asked(self, classifier: Classifier, token: str, parts: Sequence[Part], verdict: Verdict) -> Verdict:
         """What an external classifier adds; it can only refuse more."""
@@ -125,30 +127,3 @@ class Inspector:
         return Verdict(
             verdict.refused or bool(bad), verdict.findings + found, verdict.refused_parts + bad, verdict.tainted
         )
-
-    async def inspect_output(
-        self, caller: Caller, token: str, conversation: str, text: str, preceding: str
-    ) -> Released:
-        """May this answer be shown, and how? What spans both pieces is found; only the new one is returned."""
-        whole = preceding + text
-        if len(whole) > self._most:
-            return Released(withheld=True, too_large=True)
-        marks = self._canaries(caller, conversation)
-        if await self._worker.run(len(whole), partial(canary.appears, whole, marks)):
-            return Released(withheld=True, edits=(Edit(0, len(text), "", "canary.found"),))
-        release = self.book.release
-        leaks = await self._detector.find(token, whole, release.leaks) if whole.strip() else []
-        hosts = release.hosts_for(caller.organisation, caller.brand)
-        found = await self._worker.run(len(whole), partial(answers.edits_of, whole, release, hosts, _plain(leaks)))
-        shown, made = answers.apply(whole, found, len(preceding))
-        removed = sum(edit.replacement == answers.REMOVED for edit in made)
-        shift = len(preceding)
-        moved = tuple(Edit(max(0, e.start - shift), e.end - shift, e.replacement, e.rule) for e in made)
-        return Released(withheld=False, text=shown, edits=moved, removed=removed)
-
-    def _canaries(self, caller: Caller, conversation: str) -> list[str]:
-        return [canary.make(key.value, caller.organisation, conversation) for key in self._keys()]
-
-
-def _plain(leaks: Sequence[Leak]) -> list[tuple[str, int, int]]:
-    return [(leak.entity, leak.start, leak.end) for leak in leaks]

@@ -9,6 +9,7 @@ from pydantic import Field
 from services.kit.settings import ServiceSettings
 
 DEFAULT_POLICY = Path(__file__).resolve().parents[2] / "policies" / "guardrail.yaml"
+DEFAULT_TOOL_POLICY = DEFAULT_POLICY.with_name("guardrail_tools.yaml")
 DEFAULT_MODEL = Path(__file__).resolve().parent / "model"
 
 
@@ -16,6 +17,9 @@ class GuardrailSettings(ServiceSettings):
     """`database_url` is of the role hauberk_guardrail; peers are redaction and tenancy. Sizes are code points."""
 
     guardrail_policy: Path = Field(DEFAULT_POLICY, description="rules of input and output, see policies/guardrail.yaml")
+    guardrail_tool_policy: Path = Field(
+        DEFAULT_TOOL_POLICY, description="what follows from a tool's risk, see policies/guardrail_tools.yaml"
+    )
     guardrail_model: Path = Field(DEFAULT_MODEL, description="folder with weights.npz and thresholds.json of the model")
     guardrail_most_characters: int = Field(524_288, ge=1, description="most text of one call; more is refused")
     guardrail_offload_characters: int = Field(16_384, ge=0, description="longer calls are looked at in a thread")

@@ -54,6 +54,9 @@ CRITICAL = frozenset(
         "tenancy/DeletePolicyVersion",
         "ratelimit/Grant",
         "ratelimit/Reset",
+        "redaction/PutRecognizer",
+        "redaction/DeleteRecognizer",
+        "redaction/PutRedactionSettings",
         "guardrail/PutTool",
         "context-token/Revoke",
         "audit/Export",
@@ -157,7 +160,7 @@ def event_of(call: Call, answer: Any, service: str, at: float, suffix: str, **mo
     facts = {"workload": workload, "target": target, "session": session}
     if is_critical(service, call):
         facts |= _named(call.request, answer)
-    facts |= more.pop("facts", {})
+    facts |= call.facts | more.pop("facts", {})
     return Event(
         # A token serves several calls: what tells them apart is drawn by lot.
         event_id=f"{prefix}/{service}/{rpc}/{secrets.token_hex(6)}",

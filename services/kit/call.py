@@ -32,6 +32,7 @@ class Call:
         "caller",
         "context",
         "deadline",
+        "facts",
         "method",
         "outcome",
         "recorded",
@@ -54,6 +55,7 @@ class Call:
         self.streaming = False
         self.outcome = ""
         self.trace_id = ""
+        self.facts: dict[str, str] = {}  # what a handler adds to the audit event of the call: identifiers and counts
         self.recorded = False  # a handler that puts the call on record itself says so here
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import hiredis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import (
     AbstractConnection,
@@ -25,14 +26,19 @@ from redis.asyncio.connection import (
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from services.kit.errors import Unavailable
 from services.kit.redis_cluster import cluster_client, connect_with, is_cluster
+from services.kit.redis_line import Line
 from services.kit.telemetry import span
 
 DEFAULT_TIMEOUT_SECONDS = 0.25
 DEFAULT_CONNECTIONS = 64
+# Scripts that wait for the answers of one server; whoever comes then waits for a place first.
+_IN_FLIGHT = 1024
+_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError, asyncio.IncompleteReadError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class Script:
 
 
 class _Meter:
-    """Counts what is written to the network, one per command or pipeline."""
+    """Counts what is sent, one per command, script or pipeline."""
 
     __slots__ = ("sent",)
 
@@ -80,7 +86,8 @@ def _transport(url: str) -> type[AbstractConnection]:
 
 
 class RedisStore:
-    """One pool to one server, or to a cluster, shared by a whole process.
+    """One server, or a cluster, shared by a whole process: a pool of connections for commands, and for the scripts of
+    one server a single connection that all of them share.
 
     `url` is `redis://`, `rediss://` (TLS) or `unix://`; `redis+cluster://` or `rediss+cluster://`, with one or more
     `host:port`, for a cluster. `timeout_seconds` bounds each wait: for a free connection, for connecting, for an
@@ -98,6 +105,9 @@ class RedisStore:
         self._longest = timeout_seconds * 4
         self.cluster = is_cluster(url)
         self._pool: BlockingConnectionPool | None = None
+        self._timeout = timeout_seconds
+        self._line: Line | None = None
+        self._opening: asyncio.Task[Line] | None = None
         metered = _metered(_transport(url), self._meter)
         if self.cluster:
             shards = cluster_client(url, timeout_seconds, max_connections)
@@ -122,7 +132,7 @@ class RedisStore:
 
     @property
     def round_trips(self) -> int:
-        """Network writes so far, handshakes included; tests and benchmarks take differences."""
+        """What was sent so far, handshakes included; tests and benchmarks take differences."""
         return self._meter.sent
 
     @contextmanager
@@ -130,24 +140,64 @@ class RedisStore:
         """Turns every failure of the driver inside the block into `Unavailable("redis")`, without its text."""
         try:
             yield
-        except (RedisError, RedisClusterException, OSError, TimeoutError, asyncio.IncompleteReadError):
+        except _FAILURES:
             # `from None`: the driver's text names hosts and keys, and must not travel with the exception.
             raise Unavailable("redis") from None
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         """Runs a script in one round trip (two the first time a server sees it)."""
-        with span(f"redis {script.name}"), self.guard():
-            if not self.cluster:
-                return await self._evaluate(script, keys, args)
-            # A cluster's client refuses where that of one server waits for a free connection.
-            async with asyncio.timeout(self._longest), self._slots:
-                return await self._evaluate(script, keys, args)
+        with span(f"redis {script.name}"):
+            try:
+                if not self.cluster:
+                    return await self._evaluate(script, keys, args)
+                # A cluster's client refuses where that of one server waits for a place.
+                async with asyncio.timeout(self._longest), self._slots:
+                    return await self._evaluate_somewhere(script, keys, args)
+            except _FAILURES:
+                raise Unavailable("redis") from None  # see `guard`
 
     async def _evaluate(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        line = self._line
+        if line is None or not line.usable or line.loop is not asyncio.get_running_loop():
+            line = await self._opened()
+        try:
+            return await self._asked(line, ("EVALSHA", script.sha, len(keys), *keys, *args))
+        except NoScriptError:
+            # Not run at all, so sending it again is safe; EVAL also teaches it to the server.
+            return await self._asked(line, ("EVAL", script.source, len(keys), *keys, *args))
+
+    async def _asked(self, line: Line, words: tuple[str | bytes | int, ...]) -> Any:
+        if line.full:
+            await line.space()
+        if not line.usable:
+            raise RedisConnectionError
+        self._meter.sent += 1
+        return await line.ask(hiredis.pack_command(words))
+
+    async def _opened(self) -> Line:
+        """The line, opened by whoever comes first; a caller who is cancelled leaves the opening to the others."""
+        if self._opening is None or self._opening.get_loop() is not asyncio.get_running_loop():
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opening_done)
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Line:
+        assert self._pool is not None
+        line = Line(self._timeout, _IN_FLIGHT)
+        await line.open(self._pool.make_connection())
+        self._line = line
+        return line
+
+    def _opening_done(self, task: asyncio.Task[Line]) -> None:
+        if not task.cancelled():
+            task.exception()  # every caller may have gone
+        if self._opening is task:
+            self._opening = None
+
+    async def _evaluate_somewhere(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         try:
             return await self._execute("EVALSHA", script.sha, len(keys), *keys, *args)
         except NoScriptError:
-            # Not run at all, so sending it again is safe; EVAL also teaches it to the server.
             return await self._execute("EVAL", script.source, len(keys), *keys, *args)
 
     async def runs(self) -> str:
@@ -169,6 +219,11 @@ class RedisStore:
 
     async def close(self) -> None:
         """Closes every connection; a store that is already gone is no error."""
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._line is not None:
+            self._line.end()
+            self._line = None
         with suppress(Unavailable), self.guard():
             await self.client.aclose()
             if self._pool is not None:

@@ -133,7 +133,7 @@ class Limiter:
             given + most,
             money(price, given, most),
         )
-        identity = replace(identity, tool=request.tool, model=self._prices.subject(request.model))
+        identity = identity.using(request.tool, self._prices.subject(request.model))
         ask = Ask(
             partition=identity.organisation,
             groups=self._bound(identity),
@@ -147,7 +147,7 @@ class Limiter:
             penalties=self._compiler.penalties,
             asked=(request.requests, given, request.output_tokens, most),
         )
-        return replace(await self._ask(ask), micro_usd=costs.micro_usd)
+        return await self._ask(ask, costs.micro_usd)
 
     async def inspect(self, identity: Identity) -> Decision:
         """Where the caller stands; takes nothing."""
@@ -195,14 +195,14 @@ class Limiter:
         """Other amounts that hold for this caller's organisation now."""
         return self._overrides.of(identity.organisation, self._clock.now())
 
-    async def _ask(self, ask: Ask) -> Decision:
+    async def _ask(self, ask: Ask, micro_usd: int = 0) -> Decision:
         try:
             answer = await self._store.decide(ask)
         except Unavailable:
-            return self._without_store(ask)
-        return self._decision(answer)
+            return replace(self._without_store(ask), micro_usd=micro_usd)
+        return self._decision(answer, micro_usd)
 
-    def _decision(self, answer: Answer) -> Decision:
+    def _decision(self, answer: Answer, micro_usd: int = 0) -> Decision:
         if answer.status is Status.SPENT:
             raise FailedPrecondition("REQUEST_ID_SPENT", "this request id was used for another request")
         rules = self._compiler.penalties
@@ -210,14 +210,16 @@ class Limiter:
             answer.standings,
             # An answer given before stands, whatever was held against its subject since.
             None if answer.replayed else answer.penalty,
-            now_us=answer.now_us,
             enforced=rules is not None and rules.enforced,
             share=self._share(),
         )
         if (decision.outcome is Outcome.ALLOW) != (answer.status is Status.ALLOWED):
             # The store changed its counters by its own verdict; if ours differs, nothing is known.
             raise Unavailable("redis")
-        return replace(decision, now_us=answer.now_us, expires_us=answer.expires_us, replayed=answer.replayed)
+        return Decision(
+            *(decision.outcome, decision.reason, decision.standings, decision.retry_after_us),
+            *(answer.now_us, answer.expires_us, answer.replayed, micro_usd, decision.penalty),
+        )
 
     def _without_store(self, ask: Ask) -> Decision:
         """Each limit as its policy says; raises `Unavailable` when one that this request draws on is closed."""
@@ -235,7 +237,7 @@ class Limiter:
                 else:
                     wanted.append(((ask.partition, *bound.name), limit, cost))
         standings += self._local.take(wanted)
-        return decide([replace(standing, degraded=True) for standing in standings])
+        return decide([standing._replace(degraded=True) for standing in standings])
 
 
 def _require_amounts(*amounts: int) -> None:

@@ -22,3 +22,6 @@ class RateLimitSettings(ServiceSettings):
         le=1_000_000,
         description="most charges of one organisation that wait for PostgreSQL; 0: no ledger",
     )
+    # A stream of entries lives 70 days: what comes twice must still meet the row of the first time.
+    ledger_days: int = Field(75, ge=71, le=3660, description="days that the ledger keeps each request")
+    used_days: int = Field(400, ge=90, le=36_600, description="days that the ledger keeps the sum of each window")

@@ -8,14 +8,34 @@ from dataclasses import dataclass, replace
 
 from services.kit.caller import Caller
 from services.kit.clock import Clock
-from services.kit.errors import Exhausted, FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
+from services.kit.errors import Exhausted, FailedPrecondition, InvalidArgument, PermissionDenied
 from services.redaction.policy.access import may_restore
-from services.redaction.policy.documents import NotAPointer, NotJson, fill_document, pointer, slots_of, strings_of
+from services.redaction.policy.documents import (
+    Field,
+    NotAPointer,
+    NotJson,
+    fill_document,
+    pointer,
+    slots_of,
+    strings_of,
+)
 from services.redaction.policy.filling import Filler, Part
+from services.redaction.policy.json_texts import Form
 from services.redaction.policy.model import LITERAL, MODEL_ENTITIES, Rules, Scan
 from services.redaction.policy.placeholders import Filled, Slot, slots_in
 from services.redaction.policy.rules import RuleBook
-from services.redaction.ports import Kept, MappingFull, MappingStore, MappingTampered, Scanner, Scope, Value
+from services.redaction.policy.sinks import Outlet, Sink
+from services.redaction.ports import (
+    Ended,
+    Held,
+    Kept,
+    MappingFull,
+    MappingStore,
+    MappingTampered,
+    Scanner,
+    Scope,
+    Value,
+)
 from services.redaction.work import RedactedText, Work
 
 # Characters of a text that are restored before other calls have their turn.
@@ -72,26 +92,30 @@ class Redactor:
         texts: Sequence[str],
         also: Sequence[str],
         *,
-        json: bool = False,
+        forms: Sequence[Form] = (),
     ) -> Redacted:
-        """Replaces personal data, and keeps the values for the conversation. JSON documents stay JSON documents."""
+        """Replaces personal data, and keeps the values for the conversation. JSON documents stay JSON documents.
+
+        `forms` says of each text what it is; without it all are plain text.
+        """
         rules = self._rules(caller, texts, also)
         scope = _scope(caller, conversation)
-        work = Work(texts, json=json)
+        work = Work(texts, forms or [Form.TEXT] * len(texts))
         scans = await self._scanner.scan(work.searched, rules)
-        if len(scans) != len(work.searched):  # what was not searched is not shown
-            raise Unavailable("detector")
         work.found(scans)
-        work.sweep(await self._known(scope), rules)
+        held = await self._known(scope)
+        work.sweep(held.values, rules)
         distinct = work.values()
-        slots = await self._remember(scope, workload, distinct) if distinct else {}
+        slots = await self._remember(scope, workload, distinct, held.key) if distinct else {}
         if rules.tagged:
             slots = {value: replace(slot, tag=self._store.tag(scope, slot)) for value, slot in slots.items()}
         expires_at = self._clock.now() + self._seconds if distinct else 0.0
         return Redacted(work.redacted(slots), self.book.not_searched(rules), expires_at)
 
-    async def restore(self, caller: Caller, workload: str, conversation: str, texts: Sequence[str]) -> list[Filled]:
-        """Puts values back: only of this user and conversation, only for who may have them.
+    async def restore(
+        self, caller: Caller, workload: str, conversation: str, texts: Sequence[str], sink: Sink = Sink.SHOWN
+    ) -> list[Filled]:
+        """Puts values back: only of this user and conversation, only for who may have them, only what the sink may hold.
 
         A value is never put into a link, an image or an attribute off the allow-list, not even where the user's own
         text had it: nothing tells a link that the user wrote from one that a model was made to write. So restoring
@@ -102,34 +126,43 @@ class Redactor:
         if not values:
             # Then nothing can be filled in or kept back, wherever the placeholders stand.
             return [Filled(text, 0, sum(1 for _ in slots_in(text, self.book.knows)), 0) for text in texts]
-        return [await _fill(text, values, self._filler(caller)) for text in texts]
+        outlet = self._outlet(caller, sink)
+        return [await _fill(text, values, Filler(outlet)) for text in texts]
 
     async def restore_json(
-        self, caller: Caller, workload: str, conversation: str, texts: Sequence[str], keep: Sequence[str]
+        self,
+        caller: Caller,
+        workload: str,
+        conversation: str,
+        texts: Sequence[str],
+        keep: Sequence[str],
+        fields: Sequence[tuple[str, Sequence[str]]] = (),
+        sink: Sink = Sink.TOOL_ARGUMENT,
     ) -> list[Filled]:
-        """The same for JSON documents: into strings only, not into the fields to keep."""
-        kept = _pointers(keep)
+        """The same for JSON documents: into strings only, not into the fields to keep; `fields` may take more kinds."""
+        kept = _pointers(keep, "keep")
+        more = _pointers([at for at, _ in fields], "fields")
+        allowed = [Field(at, frozenset(entities)) for at, (_, entities) in zip(more, fields, strict=True)]
         documents = []
         for place, text in enumerate(texts):
             try:
-                documents.append(strings_of(text, kept))
+                documents.append(strings_of(text, kept, allowed))
             except NotJson:
                 raise InvalidArgument.of(f"texts[{place}]", "a JSON document") from None
-        known, hosts = self.book.knows, self.book.link_hosts_for(caller.organisation, caller.brand)
-        wanted = list(dict.fromkeys(slot for strings in documents for slot in slots_of(strings, known)))
+        wanted = list(dict.fromkeys(slot for strings in documents for slot in slots_of(strings, self.book.knows)))
         values = await self._values(caller, workload, conversation, wanted)
-        pairs = zip(texts, documents, strict=True)
-        return [fill_document(text, strings, values, known, hosts) for text, strings in pairs]
+        outlet, pairs = self._outlet(caller, sink), zip(texts, documents, strict=True)
+        return [fill_document(text, strings, values, outlet) for text, strings in pairs]
 
     async def restore_stream(
-        self, caller: Caller, workload: str, conversation: str, chunks: AsyncIterable[str]
+        self, caller: Caller, workload: str, conversation: str, chunks: AsyncIterable[str], sink: Sink = Sink.SHOWN
     ) -> AsyncIterator[str]:
         """Restores piece by piece what `restore` gives for the whole, however it is cut.
 
         Only a possible beginning of a placeholder waits, and a placeholder until it is clear that no host or mail
         address goes on behind it: a few hundred characters at most.
         """
-        filler = self._filler(caller)
+        filler = Filler(self._outlet(caller, sink))
 
         async def put(parts: Sequence[Part]) -> str:
             wanted = list(dict.fromkeys(part.slot for part in parts if part.slot is not None))
@@ -141,12 +174,13 @@ class Redactor:
         if rest := await put(filler.take("", last=True)):
             yield rest
 
-    async def end(self, caller: Caller, conversation: str) -> bool:
-        """Forgets the conversation's values."""
+    async def end(self, caller: Caller, conversation: str) -> Ended:
+        """Destroys the conversation's key, and forgets its values."""
         return await self._store.forget(_scope(caller, conversation))
 
-    def _filler(self, caller: Caller) -> Filler:
-        return Filler(self.book.knows, self.book.link_hosts_for(caller.organisation, caller.brand))
+    def _outlet(self, caller: Caller, sink: Sink) -> Outlet:
+        book, whose = self.book, (caller.organisation, caller.brand)
+        return Outlet(book.knows, book.link_hosts_for(*whose), book.sinks_for(*whose), sink)
 
     async def _values(
         self, caller: Caller, workload: str, conversation: str, wanted: Sequence[Slot]
@@ -167,24 +201,26 @@ class Redactor:
                 raise InvalidArgument.of(f"also[{place}]", "an entity type that this service knows")
         return self.book.rules_for(caller.organisation, caller.brand, frozenset(also))
 
-    async def _known(self, scope: Scope) -> Sequence[tuple[str, str]]:
+    async def _known(self, scope: Scope) -> Held:
         try:
             return await self._store.known(scope)
         except MappingTampered:
-            raise FailedPrecondition("MAPPING_INVALID", "the mapping of this conversation cannot be trusted") from None
+            raise _untrusted() from None
 
-    async def _remember(self, scope: Scope, workload: str, values: Sequence[Value]) -> dict[Value, Slot]:
+    async def _remember(self, scope: Scope, workload: str, values: Sequence[Value], stored: bytes) -> dict[Value, Slot]:
         try:
-            slots = await self._store.remember(scope, workload, values)
+            slots = await self._store.remember(scope, workload, values, stored)
         except MappingFull:
             raise Exhausted("the conversation holds as many values as it may") from None
+        except MappingTampered:
+            raise _untrusted() from None
         return dict(zip(values, slots, strict=True))
 
     async def _recall(self, scope: Scope, slots: Sequence[Slot]) -> dict[Slot, Kept]:
         try:
             return dict(await self._store.recall(scope, slots))
         except MappingTampered:
-            raise FailedPrecondition("MAPPING_INVALID", "the mapping of this conversation cannot be trusted") from None
+            raise _untrusted() from None
 
 
 async def _fill(text: str, values: Mapping[Slot, str], filler: Filler) -> Filled:
@@ -196,14 +232,18 @@ async def _fill(text: str, values: Mapping[Slot, str], filler: Filler) -> Filled
     return Filled("".join(pieces), filler.restored, filler.unknown, filler.withheld)
 
 
-def _pointers(keep: Sequence[str]) -> list[tuple[str, ...]]:
+def _pointers(written_ones: Sequence[str], name: str) -> list[tuple[str, ...]]:
     pointers = []
-    for place, written in enumerate(keep):
+    for place, written in enumerate(written_ones):
         try:
             pointers.append(pointer(written))
         except NotAPointer:
-            raise InvalidArgument.of(f"keep[{place}]", "a JSON pointer") from None
+            raise InvalidArgument.of(f"{name}[{place}]", "a JSON pointer") from None
     return pointers
+
+
+def _untrusted() -> FailedPrecondition:
+    return FailedPrecondition("MAPPING_INVALID", "the mapping of this conversation cannot be trusted")
 
 
 def _scope(caller: Caller, conversation: str) -> Scope:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from services.kit.caller import Caller
 from services.redaction.policy.model import Finding, Rules, Scan
+from services.redaction.policy.own import Choices, Own, Recognizer
 from services.redaction.policy.placeholders import Slot
 
 
@@ -36,6 +38,22 @@ class Kept:
     redacted_by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Entity and text of every value of a conversation; `key` is its key as the store has it, empty for none."""
+
+    values: Sequence[tuple[str, str]]
+    key: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ending a conversation found: whether it held anything, and whether its key was there to destroy."""
+
+    existed: bool
+    key_destroyed: bool
+
+
 class MappingTampered(Exception):
     """A stored record does not open under the key and name it stands for: somebody wrote it who should not."""
 
@@ -51,16 +69,17 @@ class MappingStore(Protocol):
     text whose values cannot be read is not restored.
     """
 
-    async def remember(self, scope: Scope, workload: str, values: Sequence[Value]) -> list[Slot]:
-        """A slot for each value: the same one for the same value, a new number else. Raises MappingFull."""
+    async def remember(self, scope: Scope, workload: str, values: Sequence[Value], stored: bytes = b"") -> list[Slot]:
+        """A slot for each value: the same one for the same value, a new number else. `stored` is the key that `known`
+        gave; without it, or when it changed since, it takes longer. Raises MappingFull, MappingTampered."""
         ...
 
     async def recall(self, scope: Scope, slots: Sequence[Slot]) -> Mapping[Slot, Kept]:
         """What is kept of these slots; missing ones are expired, foreign or never issued. Raises MappingTampered."""
         ...
 
-    async def known(self, scope: Scope) -> Sequence[tuple[str, str]]:
-        """Entity and text of every value that the conversation holds. Raises MappingTampered."""
+    async def known(self, scope: Scope) -> Held:
+        """Every value that the conversation holds. Raises MappingTampered."""
         ...
 
     def tag(self, scope: Scope, slot: Slot) -> str:
@@ -71,8 +90,34 @@ class MappingStore(Protocol):
         """True when the slot bears the tag of its place."""
         ...
 
-    async def forget(self, scope: Scope) -> bool:
-        """Deletes every value of the conversation; True when there was one. Numbers stay used."""
+    async def forget(self, scope: Scope) -> Ended:
+        """Destroys the conversation's key and deletes its values: no copy of them opens again. Numbers stay used."""
+        ...
+
+
+class OwnStore(Protocol):
+    """What an organisation stores for itself. Raises `Unavailable` when the store is away or takes the caller for
+    nobody's: what cannot be read is never taken for nothing. A change that fails has changed nothing."""
+
+    async def version(self, caller: Caller) -> int:
+        """The count of changes so far; 0 when nothing was ever stored."""
+        ...
+
+    async def read(self, caller: Caller) -> Own:
+        """All of it."""
+        ...
+
+    async def put(self, caller: Caller, wanted: Recognizer, most: int) -> Recognizer:
+        """Creates or replaces; raises Aborted for an etag that is not the present one, FailedPrecondition when the
+        organisation has `most` others already."""
+        ...
+
+    async def delete(self, caller: Caller, entity: str, etag: str) -> bool:
+        """True when there was one; raises Aborted like `put`."""
+        ...
+
+    async def choose(self, caller: Caller, wanted: Choices) -> Choices:
+        """Replaces the choices; raises Aborted like `put`."""
         ...
 
 

@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from hauberk.redaction.v1 import redaction_service_pb2 as pb
-from hauberk.redaction.v1 import redaction_service_pb2_grpc as pb_grpc
 
 from services.kit.caller import current_caller, current_workload
 from services.kit.errors import InvalidArgument
-from services.redaction.engine import Redactor
+from services.redaction.books import Redactors
+from services.redaction.own_rules import OwnRules
+from services.redaction.own_servicer import OwnRulesServicer
+from services.redaction.policy.json_texts import Form
 from services.redaction.policy.model import Scan
 from services.redaction.policy.offsets import OffsetUnit, convert
 from services.redaction.policy.placeholders import Slot
+from services.redaction.policy.sinks import Sink
 
 _UNITS = {
     pb.OFFSET_UNIT_UNSPECIFIED: OffsetUnit.CODE_POINT,
@@ -21,22 +24,36 @@ _UNITS = {
     pb.OFFSET_UNIT_UTF8_BYTE: OffsetUnit.UTF8_BYTE,
     pb.OFFSET_UNIT_UTF16: OffsetUnit.UTF16,
 }
+_SINKS = {
+    pb.RESTORE_SINK_SHOWN: Sink.SHOWN,
+    pb.RESTORE_SINK_TOOL_ARGUMENT: Sink.TOOL_ARGUMENT,
+    pb.RESTORE_SINK_EMAIL: Sink.EMAIL,
+}
+_FORMS = {
+    pb.REDACT_FORMAT_UNSPECIFIED: Form.TEXT,
+    pb.REDACT_FORMAT_TEXT: Form.TEXT,
+    pb.REDACT_FORMAT_JSON: Form.JSON,
+    pb.REDACT_FORMAT_CHAT: Form.CHAT,
+    pb.REDACT_FORMAT_AUTO: Form.AUTO,
+}
 _GUARDRAIL = "guardrail"
 # Values may be far longer than their placeholders; a piece stays well below what a message may hold.
 _MOST_OF_A_PIECE = 262_144
 
 
-class RedactionServicer(pb_grpc.RedactionServiceServicer):
+class RedactionServicer(OwnRulesServicer):
     """Serves RedactionService. The organisation is the proven caller's; no request can name one."""
 
-    def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
+    def __init__(self, redactors: Redactors, own: OwnRules) -> None:
+        super().__init__(own)
+        self._redactors = redactors
 
     async def Detect(self, request: pb.DetectRequest, context: Any) -> pb.DetectResponse:
         """Finds personal data; keeps nothing."""
         # The guardrail asks about answers and takes only the kinds that it names, so nobody waits for names there.
         names = current_workload().name != _GUARDRAIL
-        detected = await self._redactor.detect(current_caller(), list(request.texts), request.also, names=names)
+        redactor = await self._redactors.of(current_caller())
+        detected = await redactor.detect(current_caller(), list(request.texts), request.also, names=names)
         unit = _UNITS[request.offset_unit]
         return pb.DetectResponse(
             detections=[
@@ -45,18 +62,19 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
             ],
             entities_not_searched=detected.not_searched,
             degraded=detected.degraded,
-            policy_version=self._redactor.book.version,
+            policy_version=redactor.book.version,
         )
 
     async def Redact(self, request: pb.RedactRequest, context: Any) -> pb.RedactResponse:
         """Replaces personal data by placeholders."""
-        redacted = await self._redactor.redact(
+        redactor = await self._redactors.of(current_caller())
+        redacted = await redactor.redact(
             current_caller(),
             current_workload().name,
             request.conversation,
             list(request.texts),
             request.also,
-            json=request.format == pb.REDACT_FORMAT_JSON,
+            forms=_forms(request),
         )
         unit = _UNITS[request.offset_unit]
         response = pb.RedactResponse(
@@ -66,7 +84,7 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
             ],
             entities_not_searched=redacted.not_searched,
             lookalikes=sum(done.scan.lookalikes for done in redacted.texts),
-            policy_version=self._redactor.book.version,
+            policy_version=redactor.book.version,
             degraded=any(done.scan.degraded for done in redacted.texts),
         )
         if redacted.expires_at:
@@ -81,12 +99,15 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
         """Puts values back where a placeholder of this user and conversation stands, and may be filled in."""
         whose = current_caller(), current_workload().name, request.conversation
         texts, keep = list(request.texts), list(request.keep)
+        redactor = await self._redactors.of(current_caller())
         if request.format == pb.RESTORE_FORMAT_JSON:
-            filled = await self._redactor.restore_json(*whose, texts, keep)
-        elif keep:
-            raise InvalidArgument.of("keep", "empty unless the format is JSON")
+            fields = [(field.pointer, field.entities) for field in request.fields]
+            sink = _SINKS.get(request.sink, Sink.TOOL_ARGUMENT)
+            filled = await redactor.restore_json(*whose, texts, keep, fields, sink)
+        elif keep or request.fields:
+            raise InvalidArgument.of("keep" if keep else "fields", "empty unless the format is JSON")
         else:
-            filled = await self._redactor.restore(*whose, texts)
+            filled = await redactor.restore(*whose, texts, _SINKS.get(request.sink, Sink.SHOWN))
         return pb.RestoreResponse(
             texts=[one.text for one in filled],
             restored=sum(one.restored for one in filled),
@@ -109,16 +130,25 @@ class RedactionServicer(pb_grpc.RedactionServiceServicer):
                     raise InvalidArgument.of("conversation", "the same in every message")
                 yield more.chunk
 
-        restored = self._redactor.restore_stream(
-            current_caller(), current_workload().name, first.conversation, chunks()
-        )
+        whose = current_caller(), current_workload().name, first.conversation
+        redactor = await self._redactors.of(current_caller())
+        restored = redactor.restore_stream(*whose, chunks(), _SINKS.get(first.sink, Sink.SHOWN))
         async for piece in restored:
             for at in range(0, len(piece), _MOST_OF_A_PIECE):
                 yield pb.RestoreStreamResponse(chunk=piece[at : at + _MOST_OF_A_PIECE])
 
     async def EndConversation(self, request: pb.EndConversationRequest, context: Any) -> pb.EndConversationResponse:
-        """Forgets a conversation's mapping at once."""
-        return pb.EndConversationResponse(existed=await self._redactor.end(current_caller(), request.conversation))
+        """Destroys a conversation's key, and forgets its mapping, at once."""
+        ended = await self._redactors.plain.end(current_caller(), request.conversation)
+        return pb.EndConversationResponse(existed=ended.existed, key_destroyed=ended.key_destroyed)
+
+
+def _forms(request: pb.RedactRequest) -> list[Form]:
+    if not request.formats:
+        return [_FORMS[request.format]] * len(request.texts)
+    if len(request.formats) != len(request.texts):
+        raise InvalidArgument.of("formats", "none, or one for each text")
+    return [_FORMS[one] for one in request.formats]
 
 
 def _findings(text: str, scan: Scan, slots: Sequence[Slot], unit: OffsetUnit) -> list[pb.Finding]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 
 from tests.support.backend import Backend, allowed, fresh, said
+
+pytestmark = pytest.mark.alone
 
 # 50 000 tokens a day for a user of a brand.
 DEAR = pb.Estimate(model="self-hosted", input_tokens=1000, output_tokens=4000)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
+
 from services.auth.policy.api_keys import compose
 from tests.support.backend import Backend, allowed, by_key, said
 from tests.support.penalties import held_against
@@ -23,14 +25,16 @@ async def test_the_address_ends_in_a_suspension(backend: Backend) -> None:
 
     async def stopped() -> bool:
         answer = await backend.admit(by_key(guess()), client_address=address)
-        return said(answer) == "THROTTLE PENALISED by address"
+        return said(answer) == "DENY PENALISED by address"
 
     assert await eventually(stopped, 5.0)
     # A key that is good is not heard from there either, and works from anywhere else.
     own = by_key(backend.stack.api_key)
     refused = await backend.admit(own, client_address=address)
-    assert said(refused) == "THROTTLE PENALISED by address"
-    assert refused.retry_after.seconds > 0
+    assert said(refused) == "DENY PENALISED by address"
+    assert not refused.HasField("retry_after")
+    assert (refused.penalty.subject, refused.penalty.level) == ("address", ratelimit.PENALTY_LEVEL_SUSPEND)
+    assert refused.penalty.until.seconds > 0
     assert allowed(await backend.admit(own, client_address=elsewhere))
     assert await held_against(backend, own) == {}
 
@@ -46,6 +50,6 @@ async def test_asked_of_auth_directly_it_counts_the_same(backend: Backend) -> No
 
     async def stopped() -> bool:
         answer = await backend.admit(by_key(guess()), client_address=address)
-        return said(answer) == "THROTTLE PENALISED by address"
+        return said(answer) == "DENY PENALISED by address"
 
     assert await eventually(stopped, 5.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as pb
 from hauberk.ratelimit.v1.ratelimit_service_pb2_grpc import RateLimitServiceStub
 
@@ -38,10 +40,13 @@ async def test_who_goes_on_is_suspended_for_a_time(backend: Backend) -> None:
         answer = await gateway.Signal(report, timeout=DEADLINE, metadata=proof)
     assert answer.penalties[0].level == pb.PENALTY_LEVEL_SUSPEND
     refused = await backend.admit(eve, HARMLESS)
-    assert said(refused) == "THROTTLE PENALISED by ratelimit"
-    assert 14 * 60 <= refused.retry_after.seconds <= 15 * 60
-    assert int(refused.header_fields["Retry-After"]) in range(14 * 60, 15 * 60 + 1)
-    assert refused.safe_reply.text
+    assert said(refused) == "DENY PENALISED by ratelimit"
+    # No limit to wait for, so no client tries again by itself; when it ends is said, to program and user.
+    assert not refused.HasField("retry_after")
+    assert "Retry-After" not in refused.header_fields
+    assert (refused.penalty.subject, refused.penalty.level) == ("user_brand", pb.PENALTY_LEVEL_SUSPEND)
+    assert 14 * 60 <= refused.penalty.until.seconds - time.time() <= 15 * 60
+    assert "15 minutes" in refused.safe_reply.text
     (held,) = (await held_against(backend, eve)).values()
     assert (held.level, held.strikes) == (pb.PENALTY_LEVEL_SUSPEND, 1)
     assert held.until.seconds > 0

@@ -21,7 +21,7 @@ async def test_a_forged_token_of_a_victim(backend: Backend) -> None:
         assert not allowed(await backend.admit(forged, client_address=ATTACKER))
 
     async def stopped() -> bool:
-        return said(await backend.admit(forged, client_address=ATTACKER)) == "THROTTLE PENALISED by address"
+        return said(await backend.admit(forged, client_address=ATTACKER)) == "DENY PENALISED by address"
 
     assert await eventually(stopped, 5.0)
     assert allowed(await backend.admit(genuine, client_address="203.0.113.92"))

@@ -15,6 +15,8 @@ import pytest
 from embedded.stack import Stack
 from tests.support.traffic import DEADLINE, Traffic
 
+pytestmark = pytest.mark.alone
+
 CALM = 0.4  # seconds of ordinary traffic before
 DOWN = 2.0  # seconds for which the store is killed again whenever it comes back
 

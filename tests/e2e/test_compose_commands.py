@@ -124,6 +124,7 @@ def test_no_store_is_reachable_from_where_it_is_not_needed() -> None:
         "auth",
         "tenancy",
         "ratelimit",
+        "redaction",
         "guardrail",
         "audit",
     }

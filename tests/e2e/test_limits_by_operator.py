@@ -119,7 +119,7 @@ async def test_forgiving_wipes_what_is_held_and_says_what_it_was(backend: Backen
     for number in range(10):
         report = pb.SignalRequest(kind="leak", event_id=f"{name}/{number}")
         await gateway.Signal(report, timeout=DEADLINE, metadata=proof)
-    assert said(await backend.admit(eve)) == "THROTTLE PENALISED by ratelimit"
+    assert said(await backend.admit(eve)) == "DENY PENALISED by ratelimit"
     request = pb.ResetRequest(organisation=own.organisation, brand=own.brand, user=name, penalty=True)
     done = await operator(backend).Reset(request, timeout=DEADLINE)
     (was,) = done.penalties
@@ -141,7 +141,7 @@ async def test_a_suspended_address_is_forgiven(backend: Backend) -> None:
         answer = await auth.SignalAddress(report, timeout=DEADLINE)
     assert {one.subject for one in answer.penalties} == {"address", "key_prefix"}
     who = await backend.member(fresh("ada"))
-    assert said(await backend.admit(who, client_address=address)) == "THROTTLE PENALISED by address"
+    assert said(await backend.admit(who, client_address=address)) == "DENY PENALISED by address"
     done = await operator(backend).Reset(pb.ResetRequest(client_address=address, penalty=True), timeout=DEADLINE)
     assert [one.subject for one in done.penalties] == ["address"]
     assert allowed(await backend.admit(who, client_address=address))

@@ -172,11 +172,14 @@ async def test_a_store(lab: Lab, case: Store, fault: Fault) -> None:
     await lab.healthy()
     ready = await lab.ready(case.chain)
     credential = await lab.new_key() if (case.service, case.store) == ("auth", "postgres") else None
+    if case.lost:
+        await lab.lose_budgets()
     with lab.proxies[case.service, case.store].broken(fault):
         answer = await ask(lab, case.chain, ready, credential)
     if not case.stage:
         assert allowed(answer)
-        assert await eventually(lambda: on_record(lab, answer.txn)), "it waited on disk, and arrived"
+        written = written_down if case.service == "ratelimit" else on_record
+        assert await eventually(lambda: written(lab, answer.txn), 8.0), "it waited, and arrived"
         return
     assert not allowed(answer)
     assert refusing_stage(answer.verdicts) == case.stage
@@ -199,6 +202,11 @@ async def on_record(lab: Lab, txn: str) -> bool:
         page = got.next_page_token
         if not page:
             return False
+
+
+async def written_down(lab: Lab, txn: str) -> bool:
+    """Whether the ledger has the reservation of this transaction."""
+    return bool(lab.rows("SELECT 1 FROM ratelimit.holds WHERE request_id = %s", txn))
 
 
 @pytest.mark.parametrize("fault", PEER_FAULTS)

@@ -95,15 +95,18 @@ INNER = (
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A service's store: where it is needed, and the stage that refuses without it (empty: none does)."""
+    """A service's store: where it is needed, and the stage that refuses without it (empty: none does, and `seen` says
+    what becomes of what was to be written). `lost`: Redis has lost the organisation's budgets at the same time."""
 
     service: str
     store: str
     chain: str
     stage: str
+    seen: str = ""
+    lost: bool = False
 
     def __str__(self) -> str:
-        return f"{self.service}-{self.store}"
+        return f"{self.service}-{self.store}" + ("-budgets-lost" if self.lost else "")
 
 
 STORES = (
@@ -111,10 +114,12 @@ STORES = (
     Store("auth", "postgres", "Admit", "auth"),
     Store("tenancy", "postgres", "Admit", "auth"),
     Store("ratelimit", "redis", "Admit", "ratelimit"),
+    Store("ratelimit", "postgres", "Admit", "", seen="charges wait in Redis, and are written down later"),
+    Store("ratelimit", "postgres", "Admit", "ratelimit", lost=True),
     Store("redaction", "redis", "Admit", "redaction"),
     Store("context-token", "redis", "Admit", "context"),
     Store("guardrail", "postgres", "AuthorizeToolCall", "restore"),
-    Store("audit", "postgres", "Admit", ""),
+    Store("audit", "postgres", "Admit", "", seen="the events arrive later"),
 )
 
 # What happens beside a decision: (who asks, whom, method, what is seen).

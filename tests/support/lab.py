@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from unittest.mock import patch
 
+import psycopg
 from grpc import aio
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from embedded import assembly
 from services.kit.settings import ServiceSettings
@@ -56,6 +58,17 @@ class Lab:
                 return False
 
         assert await eventually(quietly, 15.0), "the stack did not come back by itself"
+
+    async def lose_budgets(self) -> None:
+        """Redis no longer vouches for the budgets of the lab's organisation, as after it was emptied."""
+        raw = Redis.from_url(self.backend.stack.stores.redis.url)
+        await raw.delete(f"hk:ratelimit:{{{self.backend.stack.organisation}}}:seeded")
+        await raw.aclose()
+
+    def rows(self, statement: LiteralString, *values: str) -> list[tuple[Any, ...]]:
+        """What the database has, past every policy."""
+        with psycopg.connect(self.backend.stack.stores.postgres.admin_dsn, autocommit=True) as admin:
+            return admin.execute(statement, values).fetchall()
 
     async def ready(self, chain: str) -> Ready:
         """What a case of this chain needs, made while all is well."""

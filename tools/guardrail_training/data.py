@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.guardrail_training.texts import english, other_languages, tasks
+from tools.guardrail_training.texts import english, other_languages, styles, tasks
 
 SEED = 20_251_121
 _SENTENCES = 6  # of a tweet file, joined: a text of usual length
@@ -112,6 +112,10 @@ def _generated(passages: Sequence[str]) -> Iterator[Row]:
         yield Row(text, False, "generated")
     for text in other_languages("benign", 400, SEED + 3):
         yield Row(text, False, "generated_languages")
+    for text in styles("attacks", 1_600, SEED + 4):
+        yield Row(text if chance.random() < 0.8 else f"{chance.choice(harmless)} {text}", True, "styles")
+    for text in styles("harmless", 2_000, SEED + 5):
+        yield Row(text, False, "styles")
 
 
 def _json(path: Path) -> Iterator[dict[str, Any]]:

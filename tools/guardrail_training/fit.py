@@ -16,7 +16,8 @@ from tools.guardrail_training.data import SEED, Row
 EPOCHS = 6
 BATCH = 256
 RATE = 0.5
-DECAY = 3e-6
+DECAY = 2e-4  # strong: what holds for texts of other origins is many small weights, not a few large ones
+EVEN = 0.25  # how much a family's size counts, 1 = as it is, 0 = every family weighs the same
 _STEPS = 127
 _MOST_STRETCHES = 4
 
@@ -54,7 +55,7 @@ def table_of(rows: Sequence[Row]) -> Table:
 def fit(table: Table, rows: Sequence[Row], used: npt.NDArray[np.bool_], version: str) -> Model:
     """The model from the rows that are `used`."""
     labels = np.array([row.attack for row in rows], np.float64)[table.rows]
-    weights = _weights(table, labels, used)
+    weights = _weights(table, rows, labels, used)
     chance = np.random.default_rng(SEED)
     values, squares = np.zeros(2 * BUCKETS), np.full(2 * BUCKETS, 1e-4)
     shapes, shape_squares = np.zeros(len(SHAPES) + 1), np.full(len(SHAPES) + 1, 1e-2)
@@ -85,13 +86,20 @@ def fit(table: Table, rows: Sequence[Row], used: npt.NDArray[np.bool_], version:
     return _model(mean / rounds, mean_shapes / rounds, version)
 
 
-def _weights(table: Table, labels: npt.NDArray[np.float64], used: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Each row counts once, however many stretches it has; attacks and harmless texts weigh the same together."""
+def _weights(
+    table: Table, rows: Sequence[Row], labels: npt.NDArray[np.float64], used: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Each row counts once, however many stretches it has; a large family counts for less than its size; attacks and
+    harmless texts weigh the same together."""
     counts = np.bincount(table.rows, minlength=len(used))[table.rows]
     weights = used[table.rows] / counts
+    families = np.array([row.family for row in rows])[table.rows]
     for label in (0.0, 1.0):
-        total = weights[labels == label].sum()
-        weights[labels == label] *= 0.5 / max(total, 1e-9)
+        mine = labels == label
+        for family in set(families[mine]):
+            one = mine & (families == family)
+            weights[one] *= max(weights[one].sum(), 1e-9) ** (EVEN - 1)
+        weights[mine] *= 0.5 / max(weights[mine].sum(), 1e-9)
     return np.asarray(weights * used[table.rows].sum())
 
 

@@ -31,6 +31,13 @@ def other_languages(name: str, count: int, seed: int) -> list[str]:
     return many(found["other_languages"], found["foreign"], count, seed)
 
 
+def styles(name: str, count: int, seed: int) -> list[str]:
+    """Texts of `attacks` or `harmless` in more styles; words of the other files serve as well."""
+    found = templates("styles")
+    words = {**templates("benign")["words"], **templates("attacks")["words"], **found["words"]}
+    return many(found[name], words, count, seed)
+
+
 def tasks(passages: Sequence[str], count: int, seed: int) -> Iterator[str]:
     """Texts of tasks; passages are those of another harmless set."""
     found = templates("tasks")

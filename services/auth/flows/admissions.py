@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from dataclasses import dataclass
 
@@ -46,6 +47,8 @@ class Admissions:
         input_tokens: int = 0,
         model: str = "",
         output_tokens: int = 0,
+        prompt_prints: bytes = b"",
+        taint: bytes = b"",
     ) -> tuple[str, float]:
         """The handle and the end of its life. Raises Unavailable."""
         handle = admissions.handle(secrets.token_bytes(admissions.HANDLE_BYTES))
@@ -73,6 +76,8 @@ class Admissions:
             input_tokens=input_tokens,
             model=model,
             output_tokens=output_tokens,
+            prompt_prints=base64.b64encode(prompt_prints).decode("ascii"),
+            taint=base64.b64encode(taint).decode("ascii"),
         )
         await self._store.put(admissions.digest(handle), admission, seconds)
         return handle, expires_at

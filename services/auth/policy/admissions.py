@@ -42,6 +42,8 @@ class Admission:
     input_tokens: int = 0
     model: str = ""
     output_tokens: int = 0
+    taint: str = ""  # the same, for tool calls
+    prompt_prints: str = ""  # base64 of what guardrail gave; never looked at here
 
 
 def handle(random: bytes) -> str:

@@ -24,6 +24,8 @@ BOOTSTRAP = frozenset(
         "resources.write",
         "resources.manage",
         "tools.manage",
+        "recognizers.manage",
+        "tools.approve",
         "policies.manage",
         "audit.read",
     }

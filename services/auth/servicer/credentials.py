@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +80,8 @@ class Credentials(Part):
             input_tokens=request.input_tokens,
             model=request.model,
             output_tokens=request.output_tokens,
+            prompt_prints=request.prompt_prints,
+            taint=request.taint,
         )
         return pb.OpenAdmissionResponse(admission=handle, expires_at=messages.moment(expires_at))
 
@@ -99,6 +102,8 @@ class Credentials(Part):
             input_tokens=found.admission.input_tokens,
             model=found.admission.model,
             output_tokens=found.admission.output_tokens,
+            prompt_prints=base64.b64decode(found.admission.prompt_prints),
+            taint=base64.b64decode(found.admission.taint),
             expires_at=messages.moment(found.minted.caller.expires_at),
         )
 

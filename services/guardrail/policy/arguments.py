@@ -14,7 +14,7 @@ from typing import Any
 from jsonschema.exceptions import ValidationError
 
 from services.guardrail.policy import strict_json
-from services.guardrail.policy.definition import RESOURCE, Compiled, escape, resolve
+from services.guardrail.policy.definition import EGRESS, RESOURCE, SENSITIVE, Compiled, escape, resolve, resource_of
 
 MOST_RESOURCES = 199  # one more question, the permission itself, fits one batch
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}")
@@ -46,11 +46,21 @@ class Named:
     type: str
     id: str
     pointer: str
+    action: str = ""  # what it is asked for; empty = what the tool is asked for
 
     @property
     def askable(self) -> bool:
         """Whether such a resource can exist at all."""
         return _RESOURCE_ID.fullmatch(self.id) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What an argument holds that leaves the product, or that decides what the call does."""
+
+    mark: str
+    value: Any
+    pointer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Arguments:
     repair: str = ""
     resources: tuple[Named, ...] = ()
     sha256: str = ""
+    marked: tuple[Marked, ...] = ()
 
 
 def check(definition: Compiled, text: str) -> Arguments:
@@ -75,31 +86,37 @@ def check(definition: Compiled, text: str) -> Arguments:
     ]
     if lines:
         return Arguments(repair=" ".join(dict.fromkeys(lines))[:_LONGEST_REPAIR])
-    named = tuple(dict.fromkeys(_named(definition.schema, definition.schema, value, "")))
+    found = list(_annotated(definition.schema, definition.schema, value, "")) if definition.annotated else []
+    named = tuple(dict.fromkeys(each for each in found if isinstance(each, Named)))
     if len(named) > MOST_RESOURCES:
         return Arguments(repair=f"At most {MOST_RESOURCES} resources can be named in one call.")
-    return Arguments(resources=named, sha256=hashlib.sha256(text.encode()).hexdigest())
+    marked = tuple(each for each in found if isinstance(each, Marked))
+    return Arguments(resources=named, sha256=hashlib.sha256(text.encode()).hexdigest(), marked=marked)
 
 
-def _named(document: Mapping[str, Any], schema: Any, value: Any, pointer: str) -> Iterator[Named]:
-    """Every resource that any branch of the schema speaks of: whether that branch applied does not matter."""
+def _annotated(document: Mapping[str, Any], schema: Any, value: Any, pointer: str) -> Iterator[Named | Marked]:
+    """All that any branch of the schema speaks of: whether that branch applied does not matter."""
     for part in resolve(document, schema):
+        for mark in (EGRESS, SENSITIVE):
+            if part.get(mark) is True:
+                yield Marked(mark, value, pointer)
         if RESOURCE in part:
             for number, item in enumerate(value if isinstance(value, list) else [value]):
                 if isinstance(item, str):
                     at = f"{pointer}/{number}" if isinstance(value, list) else pointer
-                    yield Named(part[RESOURCE], item, at)
+                    kind, action = resource_of(part[RESOURCE])
+                    yield Named(kind, item, at, action)
         if isinstance(value, dict):
             known = part.get("properties", {})
             for name, below in value.items():
-                yield from _named(
+                yield from _annotated(
                     document, known.get(name, part.get("additionalProperties")), below, f"{pointer}/{escape(name)}"
                 )
         if isinstance(value, list):
             first = part.get("prefixItems", ())
             for number, below in enumerate(value):
                 of = first[number] if number < len(first) else part.get("items")
-                yield from _named(document, of, below, f"{pointer}/{number}")
+                yield from _annotated(document, of, below, f"{pointer}/{number}")
 
 
 def _line(error: ValidationError) -> str:

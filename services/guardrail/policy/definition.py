@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -20,8 +20,9 @@ from jsonschema.validators import extend
 
 from services.guardrail.policy import strict_json
 from services.guardrail.policy.linear import flaw_of
+from services.guardrail.policy.traits import NOTHING_SAID, Traits
 
-EGRESS, RESOURCE = "x-egress", "x-resource"
+EGRESS, RESOURCE, SENSITIVE, RESTORE = "x-egress", "x-resource", "x-sensitive", "x-restore"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LONGEST_STRING = 1_024  # of an argument that a pattern looks at
 MOST_NODES = 3_000
@@ -29,12 +30,14 @@ _PLAIN = frozenset(
     {"$schema", "$comment", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly",
      "format", "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
      "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties",
-     "required", "dependentRequired", EGRESS, RESOURCE}
+     "required", "dependentRequired", EGRESS, RESOURCE, SENSITIVE, RESTORE}
 )  # fmt: skip
 _NAMED = frozenset({"properties", "$defs"})
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _SINGLE = frozenset({"items", "additionalProperties"})
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_ENTITY = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_ACTION = re.compile(r"[a-z]+(?:[._][a-z]+)*")
 _REFERENCE = re.compile(r"#/\$defs/([A-Za-z0-9_.-]{1,64})")
 
 
@@ -42,7 +45,7 @@ class DefinitionError(ValueError):
     """A definition that is not taken; the text is for its author: a place in the schema, and the rule."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Definition:
     """A tool as registered; `schema` is canonical JSON text."""
 
@@ -50,8 +53,9 @@ class Definition:
     schema: str
     permission: str
     description: str
+    traits: Traits = NOTHING_SAID
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Pins every word of it."""
         facts = {
@@ -59,6 +63,7 @@ class Definition:
             "permission": self.permission,
             "schema": self.schema,
             "tool": self.tool,
+            **self.traits.facts(),
         }
         return hashlib.sha256(strict_json.canonical(facts).encode()).hexdigest()
 
@@ -70,6 +75,7 @@ class Compiled:
     schema: Mapping[str, Any]
     validator: Validator
     egress: tuple[str, ...]
+    annotated: bool
 
 
 def _pattern(_: Any, pattern: str, value: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
@@ -81,7 +87,7 @@ def _pattern(_: Any, pattern: str, value: Any, schema: Mapping[str, Any]) -> Ite
 _VALIDATOR: Any = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
 
 
-def define(tool: str, schema_json: str, permission: str, description: str) -> Definition:
+def define(tool: str, schema_json: str, permission: str, description: str, traits: Traits = NOTHING_SAID) -> Definition:
     """Checks a definition; raises DefinitionError."""
     try:
         schema = strict_json.parse(schema_json)
@@ -97,14 +103,16 @@ def define(tool: str, schema_json: str, permission: str, description: str) -> De
     text = strict_json.canonical(schema)
     if len(compiled(text).egress) > 256:
         raise DefinitionError("schema_json: more than 256 egress arguments")
-    return Definition(tool, text, permission, description)
+    return Definition(tool, text, permission, description, traits)
 
 
 @lru_cache(maxsize=1_024)
 def compiled(schema: str) -> Compiled:
     """The schema of a definition, compiled once per wording."""
     document = strict_json.parse(schema)
-    return Compiled(document, _VALIDATOR(document), tuple(sorted(set(_egress(document, document, "")))))
+    egress = tuple(sorted(set(_egress(document, document, ""))))
+    annotated = any(f'"{mark}"' in schema for mark in (EGRESS, RESOURCE, SENSITIVE))
+    return Compiled(document, _VALIDATOR(document), egress, annotated)
 
 
 def resolve(document: Mapping[str, Any], schema: Any) -> Iterator[Mapping[str, Any]]:
@@ -134,6 +142,15 @@ def _egress(document: Mapping[str, Any], schema: Any, pointer: str) -> Iterator[
         for below in (part.get("items"), part.get("additionalProperties"), *part.get("prefixItems", ())):
             if any(True for _ in _egress(document, below, "")):
                 yield pointer
+
+
+def resource_of(annotation: object) -> tuple[str, str]:
+    """The type, and the action that it is asked for; no action = the tool's own. No type = no such annotation."""
+    if isinstance(annotation, Mapping) and set(annotation) == {"type", "action"}:
+        kind, action = annotation["type"], annotation["action"]
+    else:
+        kind, action = annotation, ""
+    return (kind, action) if isinstance(kind, str) and isinstance(action, str) else ("", "")
 
 
 def escape(name: str) -> str:
@@ -215,12 +232,17 @@ def _listed(value: Any, at: str) -> list[Any]:
 
 def _check_annotations(schema: Mapping[str, Any], place: str) -> None:
     where = f"schema_json: {place or '/'}"
-    if EGRESS in schema and not isinstance(schema[EGRESS], bool):
-        raise DefinitionError(f"{where}: {EGRESS} is true or false")
+    for mark in (EGRESS, SENSITIVE):
+        if not isinstance(schema.get(mark, False), bool):
+            raise DefinitionError(f"{where}: {mark} is true or false")
+    kinds = schema.get(RESTORE, ["ANY"])
+    named = isinstance(kinds, list) and 0 < len(kinds) <= 64
+    if not named or not all(isinstance(kind, str) and _ENTITY.fullmatch(kind) for kind in kinds):
+        raise DefinitionError(f"{where}: {RESTORE} is a list of types of personal data, e.g. CREDIT_CARD")
     if RESOURCE in schema:
-        kind = schema[RESOURCE]
-        if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
-            raise DefinitionError(f"{where}: {RESOURCE} is a resource type, e.g. Brand")
+        kind, action = resource_of(schema[RESOURCE])
+        if not _TYPE.fullmatch(kind) or (action and not _ACTION.fullmatch(action)):
+            raise DefinitionError(f'{where}: {RESOURCE} is a resource type, e.g. Brand, or {{"type": ..., "action": ...}}')
         items = schema.get("items")
         strings = schema.get("type") == "string" or (
             schema.get("type") == "array" and isinstance(items, Mapping) and items.get("type") == "string"

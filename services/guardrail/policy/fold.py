@@ -17,7 +17,7 @@ _LOOKS = dict(
         strict=True,
     )
 )
-_LOOK_TABLE = str.maketrans(_LOOKS)
+LOOK_TABLE = str.maketrans(_LOOKS)
 _MIXED = re.compile(r"[a-z]+[\u0370-\u052f][a-z\u0370-\u052f]*|[\u0370-\u052f]+[a-z][a-z\u0370-\u052f]*")
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
@@ -73,7 +73,7 @@ def unfold(text: str, start: int, end: int) -> tuple[int, int]:
 
 def without_lookalikes(folded: str) -> str:
     """Words that mix Latin with Cyrillic or Greek as what they read as; the same length."""
-    return folded if folded.isascii() else _MIXED.sub(lambda m: m[0].translate(_LOOK_TABLE), folded)
+    return folded if folded.isascii() else _MIXED.sub(lambda m: m[0].translate(LOOK_TABLE), folded)
 
 
 def mixed_words(folded: str) -> list[tuple[int, int]]:

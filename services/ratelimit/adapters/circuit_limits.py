@@ -55,7 +55,9 @@ class CircuitLimits:
         return await self._guarded(reservation.organisation, lambda: self._inner.extend(reservation, more, limits))
 
     async def _guarded(self, partition: str, ask: Callable[[], Awaitable[T]]) -> T:
-        circuit = self._circuits[key_slot(partition.encode()) * len(self._circuits) // _SLOTS]
+        circuit = self._circuits[0]
+        if len(self._circuits) > 1:
+            circuit = self._circuits[key_slot(partition.encode()) * len(self._circuits) // _SLOTS]
         if not circuit.admit(self._now()):
             raise Unavailable("redis")
         try:

@@ -44,6 +44,15 @@ class PostgresBook:
             row = await cursor.fetchone()
         return int(row[0]) if row else 0
 
+    async def fold(self, after: str, before_us: int, forget_s: int, most: int) -> tuple[str, int]:
+        """See the port."""
+        async with self._database.anonymous() as connection:
+            cursor = await connection.execute(
+                "SELECT org, folded FROM ratelimit.fold(%s, %s, %s, %s)", [after, before_us, forget_s, most]
+            )
+            row = await cursor.fetchone()
+        return (row[0] or "", int(row[1])) if row else ("", 0)
+
     async def snapshot(self, proof: Proven, organisation: str, now_us: int) -> Snapshot:
         """See the port."""
         since_s = now_us // 1_000_000 - _ALREADY_OVER_S

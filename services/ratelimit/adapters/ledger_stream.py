@@ -24,8 +24,9 @@ _UNSETTLED_MS = 86_400_000
 _log = logging.getLogger(__name__)
 
 
-def _script(name: str) -> Script:
-    return Script(f"ratelimit {name}", (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
+def _script(*parts: str) -> Script:
+    source = "".join((_FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+    return Script(f"ratelimit {parts[-1]}", source)
 
 
 class RedisStream:
@@ -36,7 +37,7 @@ class RedisStream:
         self._clock = clock
         self._consumer = consumer
         self._drain, self._forget = _script("drain"), _script("forget")
-        self._offset, self._seed = _script("offset"), _script("seed")
+        self._offset, self._seed = _script("offset"), _script("state", "seed")
 
     async def drain(self, organisation: str, most: int, idle_ms: int) -> Sequence[Entry]:
         """See the port."""

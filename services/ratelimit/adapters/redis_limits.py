@@ -9,20 +9,38 @@ from pathlib import Path
 from services.kit.clock import Clock
 from services.kit.errors import Unavailable
 from services.kit.redis import RedisStore, Script
-from services.ratelimit.adapters.packing import pack
+from services.ratelimit.adapters.packing import doubles, integers
 from services.ratelimit.adapters.wire_form import (
     amounts,
     field_of,
     packed_limits,
     packed_penalties,
     penalty_of,
+    remembered,
     standing_of,
 )
-from services.ratelimit.policy import CALENDARS, Group, Limit, Penalties, Standing, Zone, boundaries
+from services.ratelimit.policy import CALENDARS, Group, Limit, Mode, Penalties, Standing, Zone, boundaries
 from services.ratelimit.ports import Addition, Answer, Ask, Reservation, Settled, Status, UnseededError, Use
 
 _FOLDER = Path(__file__).parent / "scripts"
-_NEEDS_HOLDS = frozenset({"decide", "settle", "extend"})
+# What a script consists of, besides its own part. What `decide` seldom needs it makes when it does, by name.
+_PARTS: dict[str, tuple[str, ...]] = {
+    "decide": ("state", "windows", "entry"),
+    "settle": ("state", "entry", "log", "ledger", "holds"),
+    "extend": ("state", "windows", "entry", "log", "ledger", "holds"),
+    "descriptors": ("state", "windows"),
+    "held": ("state", "penalties", "entry", "log", "ledger", "reset"),
+    "signal": ("penalties",),
+    "near": ("penalties",),
+}
+_MADE_WHEN_NEEDED = {
+    "log": ("()", "beside, append"),
+    "ledger": ("(beside, append)", "record"),
+    "holds": ("(record)", "reap"),
+    "penalties": ("()", "penalty, penalise, write_penalty"),
+    "flight": ("()", "in_flight"),
+    "reserving": ("()", "reserve"),
+}
 
 _REPLAY_MS = 120_000  # how long an answered TAKE is remembered
 _TOMBSTONE_MS = 600_000  # how long a settled or expired reservation is
@@ -37,11 +55,16 @@ _REMEMBERED = 4096
 def script(name: str, common: str | None = None, ledger: int = 0) -> Script:
     """A script of this service: what all share, then its own part. Tests put in their own clock by `common`; `ledger`
     is the most that may wait to be written down, 0 when nothing is."""
-    parts = [f"local LEDGER = {ledger}\n"]
-    parts += [common if common is not None else (_FOLDER / "common.lua").read_text(encoding="utf-8")]
-    own = ["holds", "ledger", name] if name in _NEEDS_HOLDS else [name]
-    parts += [(_FOLDER / f"{part}.lua").read_text(encoding="utf-8") for part in own]
-    return Script(f"ratelimit {name}", "".join(parts))
+    parts = [f"local LEDGER = {ledger}\n", common if common is not None else _part("common")]
+    parts += [_part(part) for part in _PARTS[name]]
+    if name == "decide":
+        for part, (takes, gives) in _MADE_WHEN_NEEDED.items():
+            parts.append(f"local function {part}{takes}\n{_part(part)}return {gives}\nend\n")
+    return Script(f"ratelimit {name}", "".join([*parts, _part(name)]))
+
+
+def _part(name: str) -> str:
+    return (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
 
 
 class RedisLimits:
@@ -54,7 +77,8 @@ class RedisLimits:
         self._settle = script("settle", common, ledger)
         self._extend = script("extend", common, ledger)
         self._specs: dict[tuple[tuple[Group, ...], str], _Spec] = {}
-        self._calendars: dict[tuple[frozenset[int], str], tuple[float, float, bytes]] = {}
+        self._calendars: dict[tuple[tuple[int, ...], str], tuple[float, float, bytes]] = {}
+        self._ledger = ledger
         self._penalties: dict[Penalties | None, bytes] = {}
 
     async def decide(self, ask: Ask) -> Answer:
@@ -62,25 +86,35 @@ class RedisLimits:
         spec = self._spec(tuple(bound.group for bound in ask.groups), ask.zone)
         prefix = f"hk:ratelimit:{{{ask.partition}}}:"
         subjects = [prefix + ":".join(bound.name) for bound in ask.groups]
-        reply = await self._store.run(
-            self._decide,
-            [f"{prefix}h:{ask.request_id}", f"{prefix}hx", *subjects],
-            [
-                int(ask.mode),
-                int(bool(ask.request_id)),
-                ask.workload,
-                _fingerprint(ask, subjects) if ask.request_id else "",
-                ask.hold_us,
-                _REPLAY_MS if ask.mode is ask.mode.TAKE else _TOMBSTONE_MS,
-                _UNSETTLED_MS,
-                ask.price.input,
-                ask.price.output,
-                *amounts(ask),
-                spec.packed,
-                self._boundaries(spec.calendars, ask.zone),
-                self._rules(ask.penalties),
-            ],
+        take = ask.mode is Mode.TAKE
+        # An organisation has no colon in its name; what other partitions have is not written down.
+        kept = bool(self._ledger) and ":" not in ask.partition
+        named = bool(ask.request_id)
+        fingerprint = _fingerprint(ask, subjects) if named else ""
+        numbers = (
+            *(int(ask.mode), named, kept, ask.hold_us, _REPLAY_MS if take else _TOMBSTONE_MS, _UNSETTLED_MS),
+            *(ask.price.input, ask.price.output, *amounts(ask)),
         )
+        reply = integers(
+            await self._store.run(
+                self._decide,
+                [f"{prefix}h:{ask.request_id}", f"{prefix}hx", *subjects],
+                [
+                    doubles(numbers),
+                    ask.workload,
+                    fingerprint,
+                    remembered(ask.workload, fingerprint) if take and named else b"",
+                    spec.packed,
+                    self._boundaries(spec.calendars, ask.zone),
+                    self._rules(ask.penalties),
+                    *spec.fields,
+                ],
+            )
+        )
+        return self._answer(ask, spec, reply)
+
+    @staticmethod
+    def _answer(ask: Ask, spec: _Spec, reply: tuple[int, ...]) -> Answer:
         status, replayed, expires_us, now_us = reply[:4]
         _require_whole(status, ask.partition)
         if status == _LEDGER_FULL:
@@ -89,8 +123,8 @@ class RedisLimits:
             raise Unavailable("redis")
         if status == Status.SPENT:
             return Answer(Status.SPENT, (), now_us)
-        standings = tuple(standing_of(limit, reply[8 + i * 4 : 12 + i * 4]) for i, limit in enumerate(spec.limits))
-        return Answer(Status(status), standings, now_us, expires_us, bool(replayed), penalty_of(ask, reply[4:8]))
+        rows = map(standing_of, spec.limits, reply[8::4], reply[9::4], reply[10::4], reply[11::4])
+        return Answer(Status(status), tuple(rows), now_us, expires_us, bool(replayed), penalty_of(ask, reply[4:8]))
 
     async def commit(self, reservation: Reservation, use: Use) -> tuple[Settled, int]:
         """Settles at what was used."""
@@ -135,20 +169,19 @@ class RedisLimits:
             known = self._specs[groups, zone] = _Spec(groups, zone)
         return known
 
-    def _boundaries(self, wanted: frozenset[int], zone: str) -> bytes:
+    def _boundaries(self, wanted: tuple[int, ...], zone: str) -> bytes:
         """The calendars in use; they stay the same until the first of their windows ends."""
         now = self._clock.now()
         first, last, packed = self._calendars.get((wanted, zone), (0.0, 0.0, b""))
         if not first <= now < last:
             if len(self._calendars) > _REMEMBERED:
                 self._calendars.clear()
-            found = [
-                boundaries(calendar, now, zone if whose is Zone.BRAND else "UTC") if number in wanted else ()
-                for number, (whose, calendar) in enumerate(CALENDARS)
-            ]
-            first = max((b[2] for b in found if b), default=0.0)
-            last = min((b[3] for b in found if b), default=float("inf"))
-            packed = pack(found)
+            found = []
+            for whose, calendar in (CALENDARS[number] for number in wanted):
+                found.append(boundaries(calendar, now, zone if whose is Zone.BRAND else "UTC"))
+            first = max((b[2] for b in found), default=0.0)
+            last = min((b[3] for b in found), default=float("inf"))
+            packed = doubles([second for b in found for second in b]) if found else b""
             self._calendars[wanted, zone] = (first, last, packed)
         return packed
 
@@ -164,14 +197,13 @@ class RedisLimits:
 class _Spec:
     """The limits of one decision, packed once."""
 
-    __slots__ = ("calendars", "limits", "packed")
+    __slots__ = ("calendars", "fields", "limits", "packed")
 
     def __init__(self, groups: tuple[Group, ...], zone: str) -> None:
         self.limits = tuple(limit for group in groups for limit in group.limits)
-        self.packed = packed_limits(groups, zone)
-        self.calendars = frozenset(
-            CALENDARS.index((limit.zone, limit.calendar)) for limit in self.limits if limit.calendar is not None
-        )
+        wanted = {CALENDARS.index((limit.zone, limit.calendar)) for limit in self.limits if limit.calendar is not None}
+        self.calendars = tuple(sorted(wanted))
+        self.packed, self.fields = packed_limits(groups, zone, self.calendars)
 
 
 def _require_whole(status: int, partition: str) -> None:
@@ -196,4 +228,4 @@ def _fingerprint(ask: Ask, subjects: list[str]) -> str:
 
 
 def _added(limit: Limit | None, row: Sequence[int]) -> Standing | None:
-    return None if limit is None else standing_of(limit, row[1:])
+    return None if limit is None else standing_of(limit, *row[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from services.kit.redis import RedisStore
@@ -12,19 +12,28 @@ from services.ratelimit.adapters.redis_limits import script
 from services.ratelimit.adapters.wire_form import packed_penalties
 from services.ratelimit.policy.model import Level, Penalties
 from services.ratelimit.policy.penalties import Burst, Held
-from services.ratelimit.ports.penalties import Accused, Counter, Report
+from services.ratelimit.ports import UnseededError
+from services.ratelimit.ports.penalties import Accused, Counter, Report, TooManyOpenError
 
 _EVENTS = 16  # events remembered by a subject: a repeat comes soon or never
 _HELD = 6  # values for one subject in every reply
+_UNSEEDED = -1
 
 
 class RedisPenalties:
     """Implements `PenaltyStore`."""
 
-    def __init__(self, store: RedisStore, common: str | None = None) -> None:
+    def __init__(
+        self,
+        store: RedisStore,
+        common: str | None = None,
+        ledger: int = 0,
+        touched: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._store = store
+        self._touched = touched
         self._signal = script("signal", common)
-        self._held = script("held", common)
+        self._held = script("held", common, ledger)
         self._near = script("near", common)
 
     async def signal(self, accused: Sequence[Accused], report: Report, rules: Penalties) -> tuple[list[Held], bool]:
@@ -49,15 +58,19 @@ class RedisPenalties:
 
     async def held(self, accused: Sequence[Accused], rules: Penalties) -> list[Held]:
         """What is held against each."""
-        reply = await self._store.run(self._held, [_key(one) for one in accused], [packed_penalties(rules), 0])
+        reply = await self._store.run(self._held, [_key(one) for one in accused], [packed_penalties(rules), 0, 0])
         return [_held(reply[0], row) for row in _rows(reply)]
 
     async def clear(
-        self, accused: Accused, rules: Penalties | None, limits: Sequence[str], *, wipe: bool
+        self, accused: Accused, rules: Penalties | None, limits: Sequence[str], *, wipe: bool, budget: bool = False
     ) -> tuple[Held, list[Counter]]:
         """Sets counters to zero and forgets, in one round trip."""
-        args: list[str | bytes | int] = [packed_penalties(rules), int(wipe), *limits]
+        args: list[str | bytes | int] = [packed_penalties(rules), int(wipe), int(budget), *limits]
         reply = await self._store.run(self._held, [_key(accused)], args)
+        if reply[0] < 0:
+            raise UnseededError(accused.partition) if reply[0] == _UNSEEDED else TooManyOpenError(accused.partition)
+        if limits:
+            self._touched(accused.partition)
         (row,) = _rows(reply)
         cleared = json.loads(row[5]) or []  # Lua has one word for an empty list and an empty object
         return _held(reply[0], row), [_counter(field, value, reply[0]) for field, value in cleared]

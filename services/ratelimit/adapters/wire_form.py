@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.ratelimit.adapters.packing import Packable, pack
+from services.ratelimit.adapters.packing import doubles, pack
 from services.ratelimit.policy import (
     CALENDARS,
     Algorithm,
@@ -38,19 +38,19 @@ def field_of(limit: Limit, zone: str) -> str:
     return f"{limit.id}|{limit.algorithm.value[0]}{limit.window_seconds}"
 
 
-def _period(limit: Limit) -> int:
+def _period(limit: Limit, calendars: Sequence[int]) -> int:
     if limit.calendar is not None:
-        return CALENDARS.index((limit.zone, limit.calendar)) + 1
+        return calendars.index(CALENDARS.index((limit.zone, limit.calendar))) + 1
     return limit.interval_us if limit.algorithm is Algorithm.GCRA else limit.window_seconds * 1000
 
 
-def _numbers(limit: Limit) -> list[int]:
+def _numbers(limit: Limit, calendars: Sequence[int]) -> list[int]:
     held = 0 if limit.exact or limit.hold_permille >= 1000 else max(1, limit.capacity * limit.hold_permille // 1000)
     return [
         _ALGORITHMS[limit.algorithm],
         _MOST.get(limit.unit, _UNITS[limit.unit]) if limit.exact else _UNITS[limit.unit],
         limit.capacity,
-        _period(limit),
+        _period(limit, calendars),
         int(limit.observe),
         int(limit.on_expiry is OnExpiry.CHARGE),
         held if limit.unit in _MOST else 0,
@@ -59,17 +59,32 @@ def _numbers(limit: Limit) -> list[int]:
     ]
 
 
-def packed_limits(groups: Sequence[Group], zone: str) -> bytes:
-    """All limits of a decision, flat."""
-    flat: list[Packable] = []
+def _width_ms(limit: Limit) -> int:
+    """At least; no window of a calendar is shorter than the shortest day."""
+    return 82_800_000 if limit.calendar is not None else limit.window_seconds * 1000
+
+
+def _renewed(group: Group) -> bool:
+    """Whether every write must renew the life of a subject's state. The first one in each window does; in between, a
+    GCRA may need it when it remembers for longer than the shortest of those windows."""
+    widths = [_width_ms(limit) for limit in group.limits if limit.algorithm in (Algorithm.SLIDING, Algorithm.CALENDAR)]
+    kept = [limit.state_ms for limit in group.limits if limit.algorithm is Algorithm.GCRA]
+    return not widths or max(kept, default=0) > min(widths)
+
+
+def packed_limits(groups: Sequence[Group], zone: str, calendars: Sequence[int]) -> tuple[bytes, list[bytes]]:
+    """All limits of a decision, flat, and the fields that they are kept in. `calendars`: those that come along."""
+    flat: list[int] = []
+    fields: list[bytes] = []
     for group in groups:
         penal = group.subject in PENALISED
         flies = any(limit.algorithm is Algorithm.LIVE for limit in group.limits)
-        flat += [group.state_ms, len(group.limits), int(penal), int(flies), *(["pen"] if penal else [])]
-        flat += [field_of(limit, zone) for limit in group.limits]
+        flat += [group.state_ms, len(group.limits), int(penal), int(flies), int(_renewed(group))]
+        fields += [b"pen"] if penal else []
+        fields += [field_of(limit, zone).encode() for limit in group.limits]
         for limit in group.limits:
-            flat += _numbers(limit)
-    return pack(flat)
+            flat += _numbers(limit, calendars)
+    return doubles(flat), fields
 
 
 def packed_penalties(rules: Penalties | None) -> bytes:
@@ -101,9 +116,15 @@ def amounts(ask: Ask) -> list[int]:
     return [costs.requests, costs.tokens, costs.micro_usd, in_flight, *most]
 
 
-def standing_of(limit: Limit, row: Sequence[int]) -> Standing:
+def remembered(workload: str, fingerprint: str) -> bytes:
+    """What is kept of an answered TAKE: the map that a hold is, as far as there is one."""
+    return b"\x84\xa1s\xa5taken\xa1w" + pack(workload) + b"\xa1f" + pack(fingerprint) + b"\xa1x\x00"
+
+
+def standing_of(limit: Limit, code: int, remaining: int, wait_us: int, reset_us: int) -> Standing:
     """One limit of an answer."""
-    code, remaining, wait_us, reset_us = row
+    if code == 1:
+        return Standing(limit, True, False, remaining, wait_us, reset_us)  # noqa: FBT003
     shown = replace(limit, limit=limit.trusted, capacity=limit.trusted) if code & _TRUSTED else limit
     fits = code & 3
     return Standing(shown, fits == 1, fits == _NEVER, remaining, wait_us, reset_us, clamped=bool(code & _CLAMPED))

@@ -90,7 +90,7 @@ def application(
     counters = counters or without_ledger(store, clock)
     limiter = Limiter(counters.limits, local, document, clock, overrides)
     # What the servicer does not override answers UNIMPLEMENTED.
-    penalties = RedisPenalties(store)
+    penalties = RedisPenalties(store, ledger=counters.entries, touched=counters.touched)
     abuse = Abuse(penalties, document)
     operating = Operating(penalties, overrides, OperatorTrail(trail, clock), document, clock)
     servicer = RateLimitServicer(limiter, Beside(abuse, operating, Estimator()))

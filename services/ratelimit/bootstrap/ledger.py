@@ -16,6 +16,7 @@ from services.ratelimit.adapters.ledger_book import PostgresBook
 from services.ratelimit.adapters.ledger_limits import LedgerLimits
 from services.ratelimit.adapters.ledger_stream import RedisStream
 from services.ratelimit.adapters.redis_limits import RedisLimits
+from services.ratelimit.flows.folding import Kept, LedgerFolder
 from services.ratelimit.flows.ledger import LedgerWriter, Seeder
 from services.ratelimit.ports import LimitStore
 from services.ratelimit.settings import RateLimitSettings
@@ -27,6 +28,8 @@ class Durable:
 
     limits: LimitStore
     background: Sequence[Callable[[], Awaitable[None]]] = ()
+    entries: int = 0
+    touched: Callable[[str], None] = lambda _: None
 
 
 def without_ledger(store: RedisStore, clock: Clock) -> Durable:
@@ -42,6 +45,7 @@ def with_ledger(
     *,
     limits: RedisLimits | None = None,
     proof: Callable[[], Proven] = current_caller,
+    kept: Kept | None = None,
 ) -> Durable:
     """Budgets that outlive Redis. At most `entries` of one organisation wait to be written down."""
     stream = RedisStream(store, clock, f"{secrets.token_hex(8)}")
@@ -49,7 +53,9 @@ def with_ledger(
     writer = LedgerWriter(stream, book)
     counters = CircuitLimits(limits or RedisLimits(store, clock, ledger=entries), cluster=store.cluster)
     seeder = Seeder(stream, book, writer, clock)
-    return Durable(LedgerLimits(counters, seeder, writer, proof), (writer.run, writer.watch))
+    folder = LedgerFolder(book, clock, kept or Kept())
+    background = (writer.run, writer.watch, folder.run)
+    return Durable(LedgerLimits(counters, seeder, writer, proof), background, entries, writer.touched)
 
 
 async def durable(settings: RateLimitSettings, store: RedisStore, wiring: Wiring) -> Durable:
@@ -60,4 +66,5 @@ async def durable(settings: RateLimitSettings, store: RedisStore, wiring: Wiring
     database = Database(url, max_size=4, acquire_seconds=settings.store_timeout, statement_seconds=2.0)
     await database.open()
     wiring.stack.push_async_callback(database.close)
-    return with_ledger(store, database, wiring.clock, settings.ledger_entries)
+    kept = Kept(settings.ledger_days, settings.used_days)
+    return with_ledger(store, database, wiring.clock, settings.ledger_entries, kept=kept)

@@ -7,12 +7,13 @@ import re
 from dataclasses import dataclass, field
 
 from services.kit.clock import Clock
-from services.kit.errors import InvalidArgument, Unavailable
+from services.kit.errors import FailedPrecondition, InvalidArgument, Unavailable
 from services.ratelimit.flows.abuse import address_of
 from services.ratelimit.policy.document import LimitRule, PolicyDocument, check_amount
 from services.ratelimit.policy.model import Algorithm, Override, Penalties, Subject
 from services.ratelimit.policy.penalties import Culprit, Held
-from services.ratelimit.ports.penalties import Accused, Counter, Grants, OwnTrail, PenaltyStore
+from services.ratelimit.ports import UnseededError
+from services.ratelimit.ports.penalties import Accused, Counter, Grants, OwnTrail, PenaltyStore, TooManyOpenError
 
 # Limits that a key brings along are named by what they count; they stand in no policy.
 _OWN = re.compile(r"key\.(requests|tokens|micro_usd)\.\d{1,9}")
@@ -85,8 +86,22 @@ class Operating:
             facts = {"limit": limit_id, "subject": subject, "penalty": "wiped" if penalty else ""}
             facts |= {"user": target.user, "brand": target.brand, "key": target.api_key_id}
             await self._trail.put(target.organisation, "ratelimit.subject_reset", by, facts)
-        held, counters = await self._store.clear(accused, self._penalties, limits, wipe=penalty)
+        rule = self._rules.get(limit_id)
+        budget = rule is not None and rule.algorithm is Algorithm.CALENDAR
+        held, counters = await self._cleared(accused, limits, wipe=penalty, budget=budget)
         return Done(counters, [(accused.culprit, held)] if penalty and not held.nothing else [])
+
+    async def _cleared(
+        self, accused: Accused, limits: list[str], *, wipe: bool, budget: bool
+    ) -> tuple[Held, list[Counter]]:
+        try:
+            return await self._store.clear(accused, self._penalties, limits, wipe=wipe, budget=budget)
+        except UnseededError:
+            # What it would be set to zero from is in the ledger, which only the organisation's own proof can read.
+            why = "the organisation's budgets are not in the store: ask again after its next request"
+            raise FailedPrecondition("BUDGETS_NOT_READ", why) from None
+        except TooManyOpenError:
+            raise FailedPrecondition("TOO_MANY_OPEN", "too many reservations are open: ask again later") from None
 
     def _known(self, limit_id: str) -> LimitRule:
         rule = self._rules.get(limit_id)

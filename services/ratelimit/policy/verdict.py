@@ -28,24 +28,23 @@ def decide(
     standings: Sequence[Standing],
     penalty: Penalty | None = None,
     *,
-    now_us: int = 0,
     enforced: bool = True,
     share: float = 0.0,
 ) -> Decision:
     """All limits must pass, so the time to wait is the largest over those that failed.
 
     "Never fits" is told apart from "later": no time to wait would be true for it. A limit that only observes
-    is listed and does not count. A suspension refuses whatever the limits say. `share` (0 to 1) says how far the time
-    to wait for a long window is spread; the times of the single limits stay as they are.
+    is listed and does not count. A suspension refuses whatever the limits say, and is no limit to wait for: its end
+    stands in the penalty. `share` (0 to 1) says how far the time to wait for a long window is spread; the times of the
+    single limits stay as they are.
     """
-    failing = [s for s in standings if not s.fits and not s.limit.observe]
     shown = tuple(standings)
-    wait = max((spread(s.wait_us, share) if _long(s) else s.wait_us for s in failing), default=0)
     if penalty is not None and penalty.level is Level.SUSPEND and enforced:
-        until = max(penalty.until_us - now_us, wait)
-        return Decision(Outcome.THROTTLE, Reason.PENALISED, shown, until, penalty=penalty)
+        return Decision(Outcome.DENY, Reason.PENALISED, shown, penalty=penalty)
+    failing = [s for s in standings if not s.fits and not s.limit.observe]
     if not failing:
         return Decision(Outcome.ALLOW, Reason.NONE, shown, penalty=penalty)
+    wait = max(spread(s.wait_us, share) if _long(s) else s.wait_us for s in failing)
     if any(s.limit.on_exceed is OnExceed.CHALLENGE for s in failing):
         return Decision(Outcome.CHALLENGE, Reason.ADDRESS_OVER_LIMIT, shown, wait, penalty=penalty)
     if any(s.never for s in failing):

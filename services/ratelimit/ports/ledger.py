@@ -122,6 +122,12 @@ class Book(Protocol):
         """Writes entries down in one transaction; what is there already is left as it is. How many were new."""
         ...
 
+    async def fold(self, after: str, before_us: int, forget_s: int, most: int) -> tuple[str, int]:
+        """Turns what is older than `before_us` into sums of windows, of the first organisation after `after` that has
+        any, and forgets sums of windows that ended before `forget_s`. Bounded, and whole or not at all: which
+        organisation, and how many rows; "" when nothing is left, or another process is at it."""
+        ...
+
     async def snapshot(self, proof: Proven, organisation: str, now_us: int) -> Snapshot:
         """The budgets of the organisation that `proof` proves."""
         ...

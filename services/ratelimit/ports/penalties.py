@@ -39,6 +39,10 @@ class Report:
     event: str
 
 
+class TooManyOpenError(Exception):
+    """So many reservations of the partition are open that looking through them would hold everybody up."""
+
+
 class PenaltyStore(Protocol):
     """What is held against subjects. Each method is one round trip for one partition and raises `Unavailable("redis")`
     when the store does not answer in time: then it is not known whether the report was counted; its event id makes it
@@ -59,9 +63,11 @@ class PenaltyStore(Protocol):
         ...
 
     async def clear(
-        self, accused: Accused, rules: Penalties | None, limits: Sequence[str], *, wipe: bool
+        self, accused: Accused, rules: Penalties | None, limits: Sequence[str], *, wipe: bool, budget: bool = False
     ) -> tuple[Held, list[Counter]]:
-        """Sets counters of these limits to zero; with `wipe` also forgets what is held. Gives both as they were."""
+        """Sets counters of these limits to zero, but for what open reservations hold; with `wipe` also forgets what is
+        held. Gives both as they were. Raises `UnseededError` for a `budget` whose store must be seeded first, and
+        `TooManyOpenError`: then nothing was done."""
         ...
 
 

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from services.kit.errors import Exhausted, Unavailable
 from services.kit.telemetry import Attr, span
+from services.redaction.policy.gates import Gates
 from services.redaction.policy.model import DetectionFailed, Rules, Scan
 from services.redaction.policy.names import with_names
-from services.redaction.policy.scan import scan
+from services.redaction.policy.scan import WORD_GATES, scan
 from services.redaction.ports import Detector, Named, Namer
 
 _STEPS_TO_ASK = 3
@@ -33,11 +34,13 @@ class ScanPool:
         workers: int,
         waiting: int,
         namer: Namer | None = None,
+        gates: Gates = WORD_GATES,
         seconds: float = 30.0,
     ) -> None:
         self._known = known
         self._detectors = tuple(detectors)
         self._namer = namer
+        self._gates = gates
         self._seconds = seconds
         self._offload = offload_characters
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="redaction-scan")
@@ -91,7 +94,12 @@ class ScanPool:
             done.exception()
 
     def _all(self, texts: Sequence[str], rules: Rules) -> list[Scan]:
-        return [scan(text, rules, self._known, self._detectors) for text in texts]
+        own = rules.own_entities
+
+        def known(entity: str) -> bool:
+            return entity in own or self._known(entity)
+
+        return [scan(text, rules, known, self._detectors, gates=self._gates) for text in texts]
 
     def close(self) -> None:
         """Lets running searches end."""

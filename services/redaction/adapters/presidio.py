@@ -6,20 +6,21 @@ a pattern that times out (a leak), builds explanations nobody asked for, and loo
 
 from __future__ import annotations
 
-import inspect
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import regex  # type: ignore[import-untyped]
-from presidio_analyzer import PatternRecognizer, predefined_recognizers
+from presidio_analyzer import PatternRecognizer
 
+from services.redaction.adapters.registry import recognizers_of
 from services.redaction.policy.context import near, words_of
-from services.redaction.policy.model import CONTEXT_BOOST, CONTEXT_FLOOR, OWN_ENTITIES, DetectionFailed, Finding
-from services.redaction.policy.placeholders import is_entity_name
+from services.redaction.policy.model import CONTEXT_BOOST, CONTEXT_FLOOR, DetectionFailed, Finding
+from services.redaction.policy.widening import readable
 
 
 class _Silence(logging.Filter):
@@ -45,28 +46,40 @@ class _Recognizer:
     recognizer: Any
     patterns: tuple[tuple[Any, float], ...]
     words: Any
+    least: float | None
 
 
 class PresidioDetector:
     """Finds the entities that Presidio has a pattern recognizer for and this service has none of its own."""
 
-    def __init__(self, timeout_seconds: float = 2.0) -> None:
+    def __init__(self, timeout_seconds: float = 2.0, registry: Path | None = None) -> None:
+        """`registry` is a file in Presidio's own form; without it, every recognizer that Presidio brings.
+
+        Raises RegistryError.
+        """
         self._timeout = timeout_seconds
-        self._classes: dict[str, list[type[Any]]] = {}
+        self._made: dict[str, list[Any]] = recognizers_of(registry)
         self._ready: dict[str, list[_Recognizer]] = {}
-        for name in predefined_recognizers.__all__:
-            candidate: Any = getattr(predefined_recognizers, name)
-            if not inspect.isclass(candidate) or not issubclass(candidate, PatternRecognizer):
-                continue
-            recognizer_class: Any = candidate
-            entity = recognizer_class().supported_entities[0]
-            if entity not in OWN_ENTITIES and is_entity_name(entity):
-                self._classes.setdefault(entity, []).append(recognizer_class)
 
     @property
     def findable(self) -> frozenset[str]:
         """Entities with a recognizer."""
-        return frozenset(self._classes)
+        return frozenset(self._made)
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """From what confidence on an entity counts, where the registry says so; the lowest of its recognizers."""
+        said = {entity: [_least(one, entity) for one in each] for entity, each in self._made.items()}
+        return {entity: min(known) for entity, each in said.items() if (known := [s for s in each if s is not None])}
+
+    def patterns(self) -> dict[str, list[str]]:
+        """The patterns of each entity, where nothing else decides whether its recognizers have to look."""
+        return {
+            entity: [pattern.regex for one in each for pattern in one.patterns]
+            for entity, each in self._made.items()
+            if all(_is_plain(one) and one.patterns and not one.global_regex_flags & regex.VERBOSE for one in each)
+            and all(readable(pattern.regex) for one in each for pattern in one.patterns)
+        }
 
     def warm(self, wanted: frozenset[str]) -> None:
         """Compile the patterns of these entities ahead of the first text."""
@@ -88,7 +101,7 @@ class PresidioDetector:
     def _prepared(self, entity: str) -> list[_Recognizer]:
         ready = self._ready.get(entity)
         if ready is None:
-            ready = [_prepare(recognizer()) for recognizer in self._classes[entity]]
+            ready = [_prepare(one, entity) for one in self._made[entity]]
             self._ready[entity] = ready
         return ready
 
@@ -97,15 +110,27 @@ class PresidioDetector:
         for start, end, score, validated in hits:
             near_word = not validated and prepared.words is not None and near(prepared.words, text, start, end)
             sure = min(1.0, max(score + CONTEXT_BOOST, CONTEXT_FLOOR)) if near_word else score
-            yield Finding(entity, start, end, sure, validated)
+            if prepared.least is None or sure >= prepared.least:
+                yield Finding(entity, start, end, sure, validated)
 
 
-def _prepare(recognizer: Any) -> _Recognizer:
+def _is_plain(recognizer: Any) -> bool:
+    """True when its patterns are all that it goes by."""
+    return bool(type(recognizer).analyze is PatternRecognizer.analyze)
+
+
+def _least(recognizer: Any, entity: str) -> float | None:
+    said = recognizer.score_thresholds or {}
+    least = said.get(entity, said.get("default"))
+    return None if least is None else float(least)
+
+
+def _prepare(recognizer: Any, entity: str) -> _Recognizer:
     patterns: tuple[tuple[Any, float], ...] = ()
-    if type(recognizer).analyze is PatternRecognizer.analyze:
+    if _is_plain(recognizer):
         flags = recognizer.global_regex_flags
         patterns = tuple((regex.compile(p.regex, flags), p.score) for p in recognizer.patterns)
-    return _Recognizer(recognizer, patterns, words_of(recognizer.context or ()))
+    return _Recognizer(recognizer, patterns, words_of(recognizer.context or ()), _least(recognizer, entity))
 
 
 def _hits(prepared: _Recognizer, text: str, ends: float) -> Iterator[tuple[int, int, float, bool]]:

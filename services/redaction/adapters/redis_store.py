@@ -10,12 +10,19 @@ from typing import Any, cast
 
 from services.kit.errors import Unavailable
 from services.kit.redis import RedisStore, Script
-from services.redaction.adapters.sealing import Sealer, digest_of
+from services.redaction.adapters.sealing import ConversationKey, Sealer, digest_of
 from services.redaction.policy.placeholders import Slot
-from services.redaction.ports import Kept, MappingFull, Scope, Value
+from services.redaction.ports import Ended, Held, Kept, MappingFull, Scope, Value
 
-_REMEMBER = Script("redaction.remember", Path(__file__).with_name("remember.lua").read_text(encoding="utf-8"))
-_ATTEMPTS = 4
+
+def _script(name: str) -> Script:
+    return Script(f"redaction.{name}", Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8"))
+
+
+_REMEMBER, _END = _script("remember"), _script("end")
+_KEY = "k"
+_OTHER_KEY = -2
+_ATTEMPTS = 6
 _CONVERSATIONS = 2048
 _INDEXES = 512
 
@@ -28,61 +35,95 @@ class _Hint:
     numbers: dict[bytes, int] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What is sent of one call: values under one key of the conversation, with the numbers guessed or given."""
+
+    key: ConversationKey
+    workload: str
+    values: Sequence[Value]
+    indexes: list[bytes]
+    numbers: list[int]
+    keep: bytes = b""
+
+    @classmethod
+    def under(cls, key: ConversationKey, workload: str, values: Sequence[Value], hint: _Hint) -> _Batch:
+        """All of them, indexed under this key."""
+        indexes = [key.index(workload, value.entity, value.text) for value in values]
+        return cls(key, workload, values, indexes, _guess(hint, values, indexes))
+
+    def row(self, k: int) -> tuple[str | bytes | int, ...]:
+        """The arguments of one value."""
+        value, number = self.values[k], self.numbers[k]
+        record = self.key.seal(Slot(value.entity, number), Kept(value.text, self.workload))
+        return value.entity, self.indexes[k], number, record
+
+
 class RedisMappingStore:
-    """Sealed values under `hk:redaction:{org}:<digest>`, gone after `seconds`; counters live for `number_seconds`."""
+    """Sealed values and the wrapped key of a conversation under `hk:redaction:{org}:<digest>`, gone after `seconds`;
+    counters live for `number_seconds`. No unwrapped key outlives the call that needs it."""
 
     def __init__(
         self, store: RedisStore, sealer: Sealer, *, seconds: int, number_seconds: int, most_values: int
     ) -> None:
         self._store = store
         self._sealer = sealer
-        self._times = (seconds, number_seconds, 2 * most_values)
+        self._times = (seconds, number_seconds, 2 * most_values + 1)
         self._hints: OrderedDict[Scope, _Hint] = OrderedDict()
 
-    async def remember(self, scope: Scope, workload: str, values: Sequence[Value]) -> list[Slot]:
-        """One round trip when the guessed numbers are right (a conversation seen last by this process), else two."""
+    async def remember(self, scope: Scope, workload: str, values: Sequence[Value], stored: bytes = b"") -> list[Slot]:
+        """One round trip when key and guessed numbers are right (a conversation seen last by this process)."""
         hint = self._hint(scope)
-        indexes = [self._sealer.index(scope, workload, value.entity, value.text) for value in values]
-        numbers = _guess(hint, values, indexes)
+        batch = _Batch.under(self._key(scope, stored), workload, values, hint)
         missing = list(range(len(values)))
         for _ in range(_ATTEMPTS):
-            answer = await self._send(scope, workload, [(values[k], indexes[k], numbers[k]) for k in missing])
+            answer = await self._send(scope, stored, batch, missing)
+            if answer[0] == _OTHER_KEY:  # begun, ended or expired meanwhile: a key that went is never used again
+                stored = cast("bytes", answer[1])
+                batch = _Batch.under(self._key(scope, stored), workload, values, hint)
+                missing = list(range(len(values)))
+                continue
+            stored = batch.keep
             for place, k in enumerate(missing):
-                numbers[k] = answer[2 * place]
+                batch.numbers[k] = answer[2 * place]
             missing = [k for place, k in enumerate(missing) if not answer[2 * place + 1]]
             if not missing:
-                _learn(hint, values, indexes, numbers)
-                return [Slot(value.entity, number) for value, number in zip(values, numbers, strict=True)]
+                _learn(hint, values, batch.indexes, batch.numbers)
+                return [Slot(value.entity, number) for value, number in zip(values, batch.numbers, strict=True)]
         # Only when the conversation is ended or expires again and again in between.
         raise Unavailable("mapping")
 
     async def recall(self, scope: Scope, slots: Sequence[Slot]) -> Mapping[Slot, Kept]:
         """What is kept of these slots, in one round trip."""
         values_key, _ = _keys(scope)
-        fields = [f"v{slot.entity}:{slot.number}" for slot in slots]
+        fields = [_KEY, *(f"v{slot.entity}:{slot.number}" for slot in slots)]
         with self._store.guard():
             # What is being restored is in use: it lives on, so that a long answer ends with the values it began with.
             both = cast("Any", self._store.client.pipeline(transaction=False))
             both.hmget(values_key, fields)
             both.expire(values_key, self._times[0])
-            records, _ = await both.execute()
+            (wrapped, *records), _ = await both.execute()
+        key = self._sealer.open(scope, wrapped) if wrapped else None
+        if key is None:
+            return {}
         found = zip(slots, records, strict=True)
-        opened = {slot: self._sealer.open(scope, slot, record) for slot, record in found if record is not None}
-        return {slot: kept for slot, kept in opened.items() if kept is not None}
+        return {slot: key.open(slot, record) for slot, record in found if record is not None}
 
-    async def known(self, scope: Scope) -> Sequence[tuple[str, str]]:
+    async def known(self, scope: Scope) -> Held:
         """Every value of the conversation, in one round trip."""
         values_key, _ = _keys(scope)
         with self._store.guard():
             fields = await cast("Any", self._store.client.hgetall(values_key))
+        wrapped = fields.get(_KEY.encode(), b"")
+        key = self._sealer.open(scope, wrapped) if wrapped else None
+        if key is None:
+            return Held((), wrapped)
         found = []
         for name, record in fields.items():
             if name[:1] == b"v":
                 entity, _, number = name[1:].decode().rpartition(":")
-                kept = self._sealer.open(scope, Slot(entity, int(number)), record)
-                if kept is not None:
-                    found.append((entity, kept.text))
-        return found
+                found.append((entity, key.open(Slot(entity, int(number)), record).text))
+        return Held(found, wrapped)
 
     def tag(self, scope: Scope, slot: Slot) -> str:
         """The tag of a place."""
@@ -92,19 +133,24 @@ class RedisMappingStore:
         """True when the slot bears it, under any version of the key."""
         return self._sealer.is_tagged(scope, slot)
 
-    async def forget(self, scope: Scope) -> bool:
-        """Deletes the values; the counters stay, so that an old quote never meets a newer value."""
+    async def forget(self, scope: Scope) -> Ended:
+        """Destroys the key, deletes the values; the counters stay, so that an old quote never meets a newer value."""
         values_key, _ = _keys(scope)
         self._hints.pop(scope, None)
-        with self._store.guard():
-            return bool(await self._store.client.delete(values_key))
+        existed, key = await self._store.run(_END, [values_key], [])
+        return Ended(bool(existed), bool(key))
 
-    async def _send(self, scope: Scope, workload: str, items: Sequence[tuple[Value, bytes, int]]) -> list[int]:
-        args: list[str | bytes | int] = [*self._times]
-        for value, index, number in items:
-            record = self._sealer.seal(scope, Slot(value.entity, number), Kept(value.text, workload))
-            args.extend((value.entity, index, number, record))
-        answer = cast("list[int]", await self._store.run(_REMEMBER, _keys(scope), args))
+    def _key(self, scope: Scope, stored: bytes) -> ConversationKey:
+        """The stored one; a new one where there is none, or none that can be opened any more."""
+        return (self._sealer.open(scope, stored) if stored else None) or self._sealer.make(scope)
+
+    async def _send(self, scope: Scope, stored: bytes, batch: _Batch, places: Sequence[int]) -> list[Any]:
+        other = batch.key.wrapped != stored
+        batch.keep = batch.key.wrapped if other else self._sealer.renewed(scope, stored)
+        args: list[str | bytes | int] = [*self._times, stored, batch.keep, int(other)]
+        for k in places:
+            args.extend(batch.row(k))
+        answer = cast("list[Any]", await self._store.run(_REMEMBER, _keys(scope), args))
         if answer == [-1]:
             raise MappingFull
         return answer

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.redaction.policy.filling import Filler, fill
 from services.redaction.policy.placeholders import Filled, Slot, slots_in
+from services.redaction.policy.sinks import Outlet
 from services.redaction.policy.targets.url_run import WholeText
 
 ANY = "*"
@@ -26,12 +27,22 @@ class NotAPointer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One string of a document, where it stands, and whether a value may be filled in (not: a key, a kept field)."""
+    """One string of a document, where it stands, whether a value may be filled in (not: a key, a kept field), and which
+    entities may whatever the rules of the sink say."""
 
     start: int
     end: int
     content: str
     fillable: bool
+    also: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What its owner says of one field: values of these entities may be filled in there."""
+
+    at: tuple[str, ...]
+    entities: frozenset[str]
 
 
 def pointer(written: str) -> tuple[str, ...]:
@@ -41,13 +52,13 @@ def pointer(written: str) -> tuple[str, ...]:
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in written.split("/")[1:])
 
 
-def strings_of(document: str, keep: Sequence[tuple[str, ...]] = ()) -> list[Text]:
-    """Every string of the document that holds a "<" or could; raises NotJson."""
+def strings_of(document: str, keep: Sequence[tuple[str, ...]] = (), fields: Sequence[Field] = ()) -> list[Text]:
+    """Every string of the document that may hold a placeholder; raises NotJson."""
     try:
         json.loads(document, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise NotJson from None
-    return list(_walk(document, keep))
+    return list(_walk(document, keep, fields))
 
 
 def slots_of(strings: Sequence[Text], known: Callable[[str], bool]) -> Iterator[Slot]:
@@ -59,19 +70,19 @@ def fill_document(
     document: str,
     strings: Sequence[Text],
     values: Mapping[Slot, str],
-    known: Callable[[str], bool],
-    hosts: frozenset[str],
+    outlet: Outlet,
 ) -> Filled:
     """The document with its values; a string that is a link from its first word on is a target as a whole."""
     pieces: list[str] = []
     done = restored = unknown = withheld = 0
     for text in strings:
         if not text.fillable:
-            for slot, _, _ in slots_in(text.content, known):
+            for slot, _, _ in slots_in(text.content, outlet.known):
                 unknown += slot not in values
                 withheld += slot in values
             continue
-        filled = fill(text.content, values, Filler(known, hosts, WholeText(text.content)))
+        here = replace(outlet, also=text.also) if text.also else outlet
+        filled = fill(text.content, values, Filler(here, WholeText(text.content)))
         unknown += filled.unknown
         withheld += filled.withheld
         restored += filled.restored
@@ -82,7 +93,7 @@ def fill_document(
     return Filled("".join(pieces), restored, unknown, withheld)
 
 
-def _walk(document: str, keep: Sequence[tuple[str, ...]]) -> Iterator[Text]:
+def _walk(document: str, keep: Sequence[tuple[str, ...]], fields: Sequence[Field]) -> Iterator[Text]:
     path: list[str | int] = []
     in_object: list[bool] = []
     key = False
@@ -103,14 +114,16 @@ def _walk(document: str, keep: Sequence[tuple[str, ...]]) -> Iterator[Text]:
         elif written == ":":
             key = False
         else:
-            # Most strings hold no placeholder: only those with "<", or an escape that may be one, are looked into.
-            if not key and "<" not in written and "\\u" not in written:
+            # Most strings hold no placeholder: only those with "<" or "&", or an escape that may be one, are looked into.
+            if not key and "<" not in written and "&" not in written and "\\u" not in written:
                 continue
             content = json.loads(written)
             if key:
                 path[-1] = content
-            if "<" in content:
-                yield Text(*token.span(), content, not key and not any(_covers(kept, path) for kept in keep))
+            if "<" in content or "&" in content:
+                also = frozenset[str]().union(*(field.entities for field in fields if _covers(field.at, path)))
+                fillable = not key and not any(_covers(kept, path) for kept in keep)
+                yield Text(*token.span(), content, fillable, also)
 
 
 def _covers(kept: tuple[str, ...], path: Sequence[str | int]) -> bool:

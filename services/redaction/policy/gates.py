@@ -1,22 +1,16 @@
-"""Which recognizers a text needs at all: one pass over it for a few hundred short words.
+"""Which recognizers a text needs at all: one pass over it for a few hundred words and the patterns of others.
 
-Most texts have none of the letters with which an API key begins, no word for a telephone, no month. Hyperscan finds all
-such words in one pass (a microsecond for 2 kB); where its wheel is missing, each word is looked for by itself. A gate
-is only ever too wide: it says that a recognizer must look, not that there is something.
+Most texts have none of the letters with which an API key begins, no word for a telephone, no month, nothing in the
+shape of an IBAN. One engine finds them all at once. A gate is only ever too wide: it says that a recognizer must look,
+not that there is something.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import re
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-hyperscan: Any = None
-with contextlib.suppress(ImportError):  # no wheel for this machine: the slow way gives the same
-    hyperscan = importlib.import_module("hyperscan")
+from services.redaction.policy.engines import Engine, Expression, quickest
+from services.redaction.policy.widening import widened
 
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
 _WORDS: dict[str, str] = {
@@ -44,40 +38,55 @@ _WORDS: dict[str, str] = {
 }
 
 
+# Sets of entities that are asked for together, kept ready; one more and they are made anew when asked for.
+_MOST_SETS = 32
+
+
 class Gates:
-    """All words, compiled once."""
+    """Words, and the patterns by which recognizers of others find their entities."""
 
-    def __init__(self, words: Mapping[str, Iterable[str]], *, plain: bool = False) -> None:
-        self._pairs = [(word, name) for name, each in words.items() for word in each]
-        self._names = [name for _, name in self._pairs]
-        self._scratch = threading.local()
-        self._database: Any = None if plain or hyperscan is None else self._compiled()
+    def __init__(
+        self,
+        words: Mapping[str, Iterable[str]],
+        patterns: Mapping[str, Sequence[str]] | None = None,
+        engine: Callable[[Sequence[Expression]], Engine] = quickest,
+    ) -> None:
+        self._words = [(word, name) for name, each in words.items() for word in each]
+        self._patterns = dict(patterns or {})
+        self._gated = frozenset(self._patterns)
+        self._make = engine
+        self._ready: dict[frozenset[str], tuple[Engine, list[str]]] = {}
+        self._ready_for(frozenset())
 
-    def open_in(self, text: str) -> set[str]:
-        """Names of the gates of which a word stands in the text, whatever the case."""
-        if self._database is None:
-            lowered = text.lower()
-            return {name for word, name in self._pairs if word in lowered}
-        hits: set[int] = set()
-        self._scan(text.encode("utf-8", "surrogatepass"), hits.add)
-        return {self._names[hit] for hit in hits}
+    def open_in(self, text: str, further: frozenset[str] = frozenset()) -> tuple[set[str], frozenset[str]]:
+        """Names of the open gates, and those of the `further` entities whose recognizers have to look."""
+        gated = further & self._gated
+        engine, names = self._ready.get(gated) or self._ready_for(gated)
+        opened = {names[hit] for hit in engine.hits(text)}
+        return opened, (further - gated) | (gated & opened) if gated else further
 
-    def _scan(self, data: bytes, add: Callable[[int], None]) -> None:
-        # The pass runs without the interpreter's lock, so each thread needs its own working space.
-        scratch = getattr(self._scratch, "own", None)
-        if scratch is None:
-            scratch = self._scratch.own = hyperscan.Scratch(self._database)
-        self._database.scan(data, match_event_handler=lambda hit, *_: add(hit), scratch=scratch)
+    def prepare(self, further: frozenset[str]) -> None:
+        """Have the engine for these entities ready before the first text."""
+        self._ready_for(further & self._gated)
 
-    def _compiled(self) -> Any:
-        database = hyperscan.Database()
-        flags = hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS
-        database.compile(
-            expressions=[re.escape(word).encode() for word, _ in self._pairs],
-            ids=list(range(len(self._pairs))),
-            flags=[flags] * len(self._pairs),
-        )
-        return database
+    def each_of(self, sets: Iterable[frozenset[str]]) -> list[list[Expression]]:
+        """What a pass looks for, for each of these sets of entities that differ in it; without any of them first."""
+        gated = dict.fromkeys([frozenset[str](), *(wanted & self._gated for wanted in sets)])
+        return [[expression for expression, _ in self._pairs(wanted)] for wanted in gated]
+
+    def _ready_for(self, gated: frozenset[str]) -> tuple[Engine, list[str]]:
+        pairs = self._pairs(gated)
+        made = self._make([expression for expression, _ in pairs]), [name for _, name in pairs]
+        if len(self._ready) >= _MOST_SETS:
+            self._ready = {frozenset(): self._ready[frozenset()]}
+        self._ready[gated] = made
+        return made
+
+    def _pairs(self, gated: frozenset[str]) -> list[tuple[Expression, str]]:
+        found = [(Expression(word, word=True), name) for word, name in self._words]
+        for entity in sorted(gated):
+            found += [(Expression(widened(pattern), word=False), entity) for pattern in self._patterns[entity]]
+        return found
 
 
 def words_of_gates(heads: Iterable[str]) -> dict[str, list[str]]:

@@ -1,7 +1,8 @@
 """A JSON document as texts to search, and back: strings by their content, numbers as written, keys as context.
 
 The document stays valid JSON: a replaced string is escaped again, a replaced number becomes a string. A string that
-is itself a JSON document is taken apart in the same way, a few levels deep.
+is itself a JSON document is taken apart in the same way, a few levels deep. In a list of chat messages what is said is a
+text of its own, and the words of the protocol are words of a program, like keys.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from services.redaction.policy.documents import NotJson
 from services.redaction.policy.model import MODEL_ENTITIES, Finding, Scan
@@ -19,8 +21,34 @@ _CHARACTER = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]", re.DOTALL
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_UNREADABLE = "\ufffd"
+# In a list of chat messages, by the keys that lead there: what somebody said, and what is of the protocol.
+_SAID_ALONE = frozenset({("content",), ("content", "text"), ("content", "content"), ("content", "content", "text")}) | {
+    ("tool_calls", "function", "arguments")
+}
+_OF_THE_PROTOCOL = frozenset(
+    {
+        ("role",),
+        ("tool_call_id",),
+        ("tool_calls", "id"),
+        ("tool_calls", "type"),
+        ("tool_calls", "function", "name"),
+        ("content", "type"),
+        ("content", "id"),
+        ("content", "tool_use_id"),
+    }
+)
 _DEEPEST = 4
 _LEAST_NUMBER = 7
+
+
+class Form(Enum):
+    """What a text is."""
+
+    TEXT = "text"
+    JSON = "json"
+    CHAT = "chat"
+    AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +76,32 @@ class Document:
     text: str
     leaves: tuple[Leaf, ...] = field(default=())
 
-    def texts(self) -> Iterator[str]:
-        """Every text to search, inner documents in their place."""
-        for leaf in self.leaves:
-            if leaf.inner is not None:
-                yield from leaf.inner.texts()
-            else:
-                yield leaf.searched
+
+def document_of(text: str, form: Form) -> Document | None:
+    """The texts of a document, or None when the text is to be searched as it is; raises NotJson."""
+    if form is Form.TEXT or (form is Form.AUTO and text.lstrip()[:1] not in ("{", "[")):
+        return None
+    try:
+        return taken_apart(text, chat=form is Form.CHAT)
+    except NotJson:
+        if form is Form.AUTO:
+            return None
+        raise
 
 
-def taken_apart(document: str, depth: int = 0) -> Document:
+def taken_apart(document: str, depth: int = 0, *, chat: bool = False) -> Document:
     """The texts of a document; raises NotJson."""
     try:
-        json.loads(document, parse_constant=_refuse)
+        content = json.loads(document, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise NotJson from None
-    return Document(document, tuple(_leaves(document, depth)))
+    if chat and not (isinstance(content, list) and all(map(_is_message, content))):
+        raise NotJson
+    return Document(document, tuple(_leaves(document, depth, chat)))
+
+
+def _is_message(content: object) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("role"), str)
 
 
 def own_findings(leaf: Leaf, scan: Scan) -> tuple[Finding, ...]:
@@ -109,7 +147,7 @@ def encoded(text: str) -> str:
     return json.dumps(text, ensure_ascii=_SURROGATE.search(text) is not None)
 
 
-def _leaves(document: str, depth: int) -> Iterator[Leaf]:
+def _leaves(document: str, depth: int, chat: bool) -> Iterator[Leaf]:
     in_object: list[bool] = []
     names: list[str] = []
     key = False
@@ -127,12 +165,16 @@ def _leaves(document: str, depth: int) -> Iterator[Leaf]:
         elif written == ":":
             key = False
         elif written[0] == '"':
-            content = json.loads(written)
+            # A lone half of a character pair is no text; as one unreadable character it hides nothing beside it.
+            content = _SURROGATE.sub(_UNREADABLE, json.loads(written))
             if key:
                 names[-1] = content
+            path = tuple(name for name, own in zip(names, in_object, strict=True) if own) if chat and not key else ()
+            if key or path in _OF_THE_PROTOCOL:
                 yield Leaf(*token.span(), content, key=True)
             else:
-                yield _string(token.span(), content, names[-1] if names else "", depth)
+                said = "" if path in _SAID_ALONE or not names else names[-1]
+                yield _string(token.span(), content, said, depth)
         elif len(written) >= _LEAST_NUMBER:
             yield Leaf(*token.span(), written, _said(names[-1] if names else ""), quoted=False)
 

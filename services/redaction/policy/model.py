@@ -74,6 +74,8 @@ class Rules:
     tagged: bool = False
     recognizers: tuple[OwnRecognizer, ...] = ()
     names_late: WhenLate = WhenLate.CLOSED
+    # Entities of the organisation's recognizers at any of its brands: their placeholders are known at all of them.
+    own_entities: frozenset[str] = frozenset()
 
     def accepts(self, finding: Finding) -> bool:
         """True when the finding is wanted and sure enough."""

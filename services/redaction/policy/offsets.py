@@ -15,14 +15,14 @@ class OffsetUnit(Enum):
 
 
 def convert(text: str, offsets: Sequence[int], unit: OffsetUnit) -> list[int]:
-    """The same rising positions in another unit; each part of the text is measured once."""
+    """The same positions in another unit, in any order; each part of the text is measured once."""
     if unit is OffsetUnit.CODE_POINT or text.isascii():
         return list(offsets)
-    converted: list[int] = []
+    converted: dict[int, int] = {}
     done = total = 0
-    for offset in offsets:
+    for offset in sorted(set(offsets)):
         piece = text[done:offset]
         total += len(piece.encode()) if unit is OffsetUnit.UTF8_BYTE else len(piece.encode("utf-16-le")) // 2
-        converted.append(total)
+        converted[offset] = total
         done = offset
-    return converted
+    return [converted[offset] for offset in offsets]

@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.redaction.policy.model import LITERAL, Finding
+from services.redaction.policy.spelling import spellings_in, unfinished
 
-LONGEST = 96
-# A tag is written with the letters of a name, so that everything that follows placeholders follows tagged ones.
-_GRAMMAR = re.compile(r"<([A-Z][A-Z0-9_]{0,63}?)(?:_([1-9][0-9]{0,8}))?(?:_T([A-Z2-7]{8}))?>")
 _ENTITY = re.compile(r"[A-Z](?:[A-Z0-9_]{0,62}[A-Z0-9])?")
 _NUMBERED = re.compile(r".*_[0-9]+")
-_OPEN_END = re.compile(r"<[A-Z0-9_]{0,94}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +34,9 @@ def is_entity_name(name: str) -> bool:
 
 
 def slots_in(text: str, known: Callable[[str], bool]) -> Iterator[tuple[Slot, int, int]]:
-    """Yield everything of a known entity that reads as a placeholder."""
-    if "<" not in text:
-        return
-    for match in _GRAMMAR.finditer(text):
-        if known(match[1]) and match[2] != "1":
-            yield Slot(match[1], int(match[2] or 1), match[3] or ""), match.start(), match.end()
+    """Yield everything of a known entity that reads as a placeholder, in whatever spelling."""
+    for named, start, end in spellings_in(text, known):
+        yield Slot(*named), start, end
 
 
 def find_lookalikes(text: str, known: Callable[[str], bool]) -> Iterator[Finding]:
@@ -75,5 +69,4 @@ class Filled:
 
 def open_start(text: str) -> int:
     """Where the end of the text that may be the beginning of a placeholder begins; its length when there is none."""
-    match = _OPEN_END.search(text, max(0, len(text) - LONGEST))
-    return len(text) if match is None else match.start()
+    return unfinished(text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from services.redaction.policy.custom import Custom, custom_of
 from services.redaction.policy.model import (
@@ -18,13 +18,14 @@ from services.redaction.policy.model import (
     WhenLate,
 )
 from services.redaction.policy.placeholders import is_entity_name
+from services.redaction.policy.sinks import CAREFUL, Layer, SinkRules, parse_layer
 from services.redaction.policy.targets.hosts import is_host
 
 _KEYS = frozenset(
-    {"version", "entities", "threshold", "thresholds", "priority", "link_hosts", "names", "placeholders", "additions"}
-)
+    {"version", "entities", "threshold", "thresholds", "priority", "link_hosts", "names", "placeholders", "restore"}
+) | {"additions"}
 _MOST_RECOGNIZERS = 64
-_ADDITION_KEYS = frozenset({"organisation", "brand", "entities", "link_hosts", "names", "recognizers"})
+_ADDITION_KEYS = frozenset({"organisation", "brand", "entities", "link_hosts", "names", "recognizers", "restore"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Addition:
     link_hosts: frozenset[str] = frozenset()
     names_late: WhenLate | None = None
     recognizers: tuple[Custom, ...] = ()
+    restore: Layer = field(default_factory=dict)
 
     def meant_for(self, organisation: str, brand: str) -> bool:
         """True when the addition is in force there."""
@@ -50,6 +52,7 @@ class RuleBook:
     base: Rules
     additions: tuple[Addition, ...]
     findable: frozenset[str]
+    restore: Layer = field(default_factory=lambda: CAREFUL)
 
     @property
     def _own(self) -> frozenset[str]:
@@ -60,6 +63,12 @@ class RuleBook:
     def version(self) -> str:
         """Version of the data behind it."""
         return self.base.version
+
+    @property
+    def sets(self) -> list[frozenset[str]]:
+        """Entities that are asked for together, by what the file says of organisations and brands."""
+        whose = dict.fromkeys((one.organisation, one.brand) for one in self.additions)
+        return [self.base.entities, *(self.rules_for(*who).entities for who in whose)]
 
     def knows(self, entity: str) -> bool:
         """True when a placeholder of this entity can have been issued by some policy."""
@@ -86,20 +95,29 @@ class RuleBook:
         own = (addition.link_hosts for addition in self.additions if addition.meant_for(organisation, brand))
         return self.base.link_hosts.union(*own)
 
+    def sinks_for(self, organisation: str, brand: str) -> SinkRules:
+        """What may be filled in where: what is said of the brand first, then of the organisation, then of everyone."""
+        own = [addition for addition in self.additions if addition.meant_for(organisation, brand) and addition.restore]
+        own.sort(key=lambda one: one.brand == "")
+        return SinkRules((*(one.restore for one in own), self.restore))
+
     def not_searched(self, rules: Rules) -> tuple[str, ...]:
         """Entities that the rules ask for and nothing here can find."""
         return tuple(sorted(rules.entities - self.findable - {one.entity for one in rules.recognizers}))
 
 
-def parse_rules(document: object, extra: frozenset[str] = frozenset()) -> RuleBook:
-    """Check the policy data; `extra` are the entities that further detectors can find."""
+def parse_rules(
+    document: object, extra: frozenset[str] = frozenset(), thresholds: Mapping[str, float] | None = None
+) -> RuleBook:
+    """Check the policy data; `extra` are the entities that further detectors can find, from their `thresholds` on."""
     findable = OWN_ENTITIES | extra
     data = _mapping(document, "policy")
     _only(data, _KEYS, "policy")
     base = Rules(
         entities=_entities(data.get("entities"), findable, "entities"),
         threshold=_share(data.get("threshold", 0.4), "threshold"),
-        thresholds={
+        thresholds=dict(thresholds or {})
+        | {
             _entity(name, findable, "thresholds"): _share(value, f"thresholds.{name}")
             for name, value in _mapping(data.get("thresholds", {}), "thresholds").items()
         },
@@ -110,7 +128,8 @@ def parse_rules(document: object, extra: frozenset[str] = frozenset()) -> RuleBo
         names_late=_late(data.get("names", {}), "names") or WhenLate.CLOSED,
     )
     additions = tuple(_addition(entry, findable) for entry in _list(data.get("additions", []), "additions"))
-    return RuleBook(base, additions, findable)
+    restore = parse_layer(data["restore"], "restore", _named(findable)) if "restore" in data else CAREFUL
+    return RuleBook(base, additions, findable, restore)
 
 
 def _version(data: Mapping[str, object]) -> str:
@@ -127,10 +146,16 @@ def _addition(entry: object, findable: frozenset[str]) -> Addition:
     hosts = _hosts(fields.get("link_hosts", []), "additions.link_hosts")
     late = _late(fields.get("names", {}), "additions.names")
     own = _recognizers(fields.get("recognizers", []), findable)
-    if (hosts or late or own) and "entities" not in fields:
-        return Addition(organisation, brand, frozenset(), hosts, late, own)
+    names = _named(findable.union(one.entity for one in own))
+    restore = parse_layer(fields.get("restore", {}), "additions.restore", names)
+    if (hosts or late or own or restore) and "entities" not in fields:
+        return Addition(organisation, brand, frozenset(), hosts, late, own, restore)
     entities = _entities(fields.get("entities"), findable, "additions.entities")
-    return Addition(organisation, brand, entities, hosts, late, own)
+    return Addition(organisation, brand, entities, hosts, late, own, restore)
+
+
+def _named(findable: frozenset[str]) -> Callable[[object], str]:
+    return lambda name: _entity(name, findable, "restore")
 
 
 def _recognizers(value: object, findable: frozenset[str]) -> tuple[Custom, ...]:

@@ -13,7 +13,7 @@ from services.redaction.policy.dates import find_dates, find_named_dates
 from services.redaction.policy.emails import find_emails
 from services.redaction.policy.gates import Gates, words_of_gates
 from services.redaction.policy.intervals import Taken
-from services.redaction.policy.model import LITERAL, OWN_ENTITIES, Finding, Rules, Scan
+from services.redaction.policy.model import LITERAL, Finding, Rules, Scan
 from services.redaction.policy.normalise import has_digits, view
 from services.redaction.policy.phones import find_phones
 from services.redaction.policy.placeholders import find_lookalikes
@@ -26,12 +26,17 @@ from services.redaction.policy.titles import find_titles
 _STRETCH = re.compile(r"[0-9][0-9 .\-/()]{2,}[0-9]")
 _BETWEEN = " .-/()"
 _LEAST_DIGITS = 7  # of a telephone number, the shortest kind without marks
-_GATES = Gates(words_of_gates(HEADS))
+WORDS = words_of_gates(HEADS)
+WORD_GATES = Gates(WORDS)
 _NUMERIC = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "DATE_TIME"})
 
 
 class Finder(Protocol):
     """Any further detector; sees the folded text, and raises DetectionFailed when it cannot finish."""
+
+    @property
+    def findable(self) -> frozenset[str]:
+        """What it can find."""
 
     def find(self, text: str, wanted: frozenset[str]) -> Sequence[Finding]:
         """All findings of the wanted entities."""
@@ -43,20 +48,23 @@ def scan(
     known: Callable[[str], bool],
     finders: Sequence[Finder] = (),
     extra: Sequence[Finding] = (),
+    gates: Gates = WORD_GATES,
 ) -> Scan:
     """Search one text. The findings are disjoint, in order, and in code points of the given text.
 
     `extra` are findings made elsewhere (names, places, values known already), in code points of the given text.
+    `gates` know the patterns of the finders; gates that do not know them leave nothing out.
     """
     folded = view(text)
-    accepted = list(_own(folded.text, rules))
-    further = rules.entities - OWN_ENTITIES
+    further = rules.entities & frozenset[str]().union(*(finder.findable for finder in finders))
+    opened, further = gates.open_in(folded.text, further)
+    accepted = list(_own(folded.text, rules, opened))
     if further:
         for finder in finders:
-            accepted.extend(f for f in finder.find(folded.text, further) if rules.accepts(f))
+            accepted.extend(f for f in finder.find(folded.text, further & finder.findable) if rules.accepts(f))
     for recognizer in rules.recognizers:
         accepted.extend(filter(rules.accepts, recognizer.find(folded.text)))
-    lookalikes = list(find_lookalikes(folded.text, known)) if "<" in folded.text else []
+    lookalikes = list(find_lookalikes(folded.text, known))
     if not accepted and not lookalikes and not extra:
         return Scan(())
     accepted.extend(lookalikes)
@@ -67,8 +75,8 @@ def scan(
     return Scan(tuple(found), sum(f.entity == LITERAL for f in found))
 
 
-def _own(text: str, rules: Rules) -> Iterator[Finding]:
-    wanted, gates = rules.entities, _GATES.open_in(text)
+def _own(text: str, rules: Rules, gates: set[str]) -> Iterator[Finding]:
+    wanted = rules.entities
     if "EMAIL_ADDRESS" in wanted and "@" in text:
         yield from filter(rules.accepts, find_emails(text))
     if "SECRET" in wanted and gates:

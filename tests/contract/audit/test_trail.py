@@ -23,6 +23,8 @@ from services.kit.inprocess import rpc_error
 from tests.contract.audit.house import House
 from tests.unit.kit.world import refused
 
+pytestmark = pytest.mark.alone
+
 
 def numbered(org: str, number: int, kind: EventClass = EventClass.DECISION) -> Event:
     return Event(f"t{number}/auth/Test/1", "auth.test", 1_700_000_000 + number, kind, organisation=org)

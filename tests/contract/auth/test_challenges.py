@@ -22,6 +22,8 @@ from tests.support.siteverify import HOST, NEXT_SECRET, SECRET, SITE_KEY
 from tests.support.stores import DataStores
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.alone
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lane(data_stores: DataStores, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:

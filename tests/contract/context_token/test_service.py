@@ -27,6 +27,8 @@ from tests.contract.context_token.house import (
     mounted,
 )
 
+pytestmark = pytest.mark.alone
+
 
 def claims_of(token: str) -> dict[str, Any]:
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})

@@ -18,6 +18,8 @@ from hauberk.tenancy.v1 import tenancy_service_pb2 as tenancy_pb
 from pydantic import SecretStr
 
 from services.guardrail import bootstrap
+from services.guardrail.policy.model import Part, Source
+from services.guardrail.policy.taint import summary
 from services.guardrail.settings import GuardrailSettings
 from services.kit.caller import Caller
 from services.kit.clock import SystemClock
@@ -34,7 +36,8 @@ from services.tenancy.settings import TenancySettings
 from tests.support.stores import DataStores
 
 SIGNING = ec.generate_private_key(ec.SECP256R1())
-EVERYTHING = frozenset({"tools.manage", "members.manage", "brands.manage", "decisions.explain"})
+OWN_WORDS = summary([Part(Source.USER, "please do it")])
+EVERYTHING = frozenset({"tools.manage", "tools.approve", "members.manage", "brands.manage", "decisions.explain"})
 
 
 class Keys:
@@ -115,8 +118,11 @@ class World:
         stub = TenancyServiceStub(self.channel("tenancy", "gateway"))
         return await getattr(stub, method)(request, metadata=self.token(organisation, "ann", "shop", EVERYTHING))
 
-    async def call(self, organisation: str, tool: str, arguments: str, **who: Any) -> pb.CheckToolCallResponse:
-        request = pb.CheckToolCallRequest(tool=tool, arguments_json=arguments)
+    async def call(
+        self, organisation: str, tool: str, arguments: str, call: dict[str, Any] | None = None, **who: Any
+    ) -> pb.CheckToolCallResponse:
+        """Of a model that was shown nothing but its user's words, unless `call` says otherwise."""
+        request = pb.CheckToolCallRequest(tool=tool, arguments_json=arguments, **{"taint": OWN_WORDS, **(call or {})})
         answer: pb.CheckToolCallResponse = await self.ask("CheckToolCall", request, organisation, **who)
         return answer
 
@@ -147,7 +153,16 @@ async def opened(stores: DataStores, **changes: Any) -> AsyncIterator[World]:
     world = World(stores)
     keys = Keys()
     builds: list[tuple[str, Any, ServiceSettings]] = [
-        ("redaction", redaction.build, RedactionSettings.model_validate({"redis_url": SecretStr(stores.redis_url)})),
+        (
+            "redaction",
+            redaction.build,
+            RedactionSettings.model_validate(
+                {
+                    "redis_url": SecretStr(stores.redis_url),
+                    "database_url": SecretStr(stores.service_dsn("redaction")),
+                }
+            ),
+        ),
         (
             "tenancy",
             tenancy.build,

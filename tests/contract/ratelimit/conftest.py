@@ -9,6 +9,7 @@ import pytest_asyncio
 from services.kit.clock import SystemClock
 from services.kit.redis import RedisStore
 from services.ratelimit.adapters.redis_limits import RedisLimits
+from tests.contract.ratelimit.ledger_house import House, opened
 from tests.contract.ratelimit.support import SECOND, VirtualClock, virtual_limits
 from tests.support.stores import DataStores
 
@@ -38,3 +39,10 @@ async def clock(redis: RedisStore) -> VirtualClock:
 async def timed(redis: RedisStore, clock: VirtualClock) -> RedisLimits:
     """Limits on a clock that the test sets."""
     return virtual_limits(redis, clock)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def house(data_stores: DataStores) -> AsyncIterator[House]:
+    """A Redis of its own, which a test may empty or kill, beside the run's PostgreSQL."""
+    async with opened(data_stores) as found:
+        yield found

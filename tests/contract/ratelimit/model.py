@@ -95,7 +95,7 @@ class Model(Offenders):
                     need = takes = max(1, held)
                     clamped = True
             found = self.standing(key, limit, need)
-            rows.append((key, replace(found, clamped=clamped and found.fits), takes, base))
+            rows.append((key, found._replace(clamped=clamped and found.fits), takes, base))
         return rows
 
     @staticmethod
@@ -209,8 +209,8 @@ class Model(Offenders):
         if entry.limit.algorithm is Algorithm.CALENDAR:
             left = max(0, entry.limit.capacity - self.spent[entry.key][entry.window])
             ends = max(0, window_end(entry.limit, entry.window, self.zone) - self.now)
-            return replace(s, limit=entry.base, remaining=left, reset_us=ends)
-        return replace(self.shown(entry.key, s), limit=entry.base)
+            return s._replace(limit=entry.base, remaining=left, reset_us=ends)
+        return self.shown(entry.key, s)._replace(limit=entry.base)
 
     @staticmethod
     def _used(hold: Hold, use: Use) -> dict[Unit, int]:

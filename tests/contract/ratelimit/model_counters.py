@@ -6,7 +6,7 @@ It keeps every window there ever was, so that the fixed-size state of the script
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -148,11 +148,11 @@ class Counters:
         if limit.algorithm is Algorithm.LIVE:
             flying = self.flying(key[0])
             left = max(0, limit.capacity - len(flying))
-            return replace(s, remaining=left, reset_us=flying[-1] - self.now if flying else 0)
+            return s._replace(remaining=left, reset_us=flying[-1] - self.now if flying else 0)
         if limit.algorithm is Algorithm.GCRA:
             backlog = self.backlog(key)
             left = (limit.capacity * limit.interval_us - backlog) // limit.interval_us
-            return replace(s, remaining=max(0, left), reset_us=backlog)
+            return s._replace(remaining=max(0, left), reset_us=backlog)
         start, end = self.start(limit, self.now), window_end(limit, self.now, self.zone)
         reset = end - self.now
         if limit.algorithm is Algorithm.SLIDING:
@@ -160,4 +160,4 @@ class Counters:
                 reset += limit.window_seconds * SECOND
             elif not self.spent[key][self.start(limit, start - 1)]:
                 reset = 0
-        return replace(s, remaining=max(0, limit.capacity - self.used(key, limit)), reset_us=reset)
+        return s._replace(remaining=max(0, limit.capacity - self.used(key, limit)), reset_us=reset)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bench import overspend
+
+pytestmark = pytest.mark.alone
 
 
 async def test_several_processes_admit_exactly_what_fits() -> None:

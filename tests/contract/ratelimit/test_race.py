@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from services.kit.redis import RedisStore
+from services.ratelimit.adapters.packing import counted
 from services.ratelimit.adapters.redis_limits import RedisLimits
 from services.ratelimit.adapters.wire_form import field_of
 from services.ratelimit.policy import Mode
@@ -34,7 +35,7 @@ async def spent(redis: RedisStore, org: str) -> int:
     """The counter itself: what an answer calls left is never below 0, and would hide a token too many."""
     client: Any = redis.client
     value = await client.hget(f"hk:ratelimit:{{{org}}}:ub:all", field_of(race_budget()["all"].limits[0], "UTC"))
-    return int(value.split(b":")[1]) if value else 0
+    return counted(value)
 
 
 async def test_processes_admit_exactly_what_fits(

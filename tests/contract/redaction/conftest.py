@@ -11,9 +11,9 @@ from tests.contract.redaction.world import World, mounted
 from tests.support.stores import DataStores
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(data_stores: DataStores) -> AsyncIterator[World]:
-    async with mounted(data_stores.redis_url) as served:
+    async with mounted(data_stores) as served:
         yield served
 
 

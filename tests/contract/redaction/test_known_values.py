@@ -22,7 +22,7 @@ from tests.support.stores import DataStores
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(data_stores: DataStores) -> AsyncIterator[World]:
     """By patterns alone: what a model takes for a name is not the subject here."""
-    async with mounted(data_stores.redis_url, redaction_names_model="none") as patterns:
+    async with mounted(data_stores, redaction_names_model="none") as patterns:
         yield patterns
 
 
@@ -65,7 +65,7 @@ async def test_json_stays_json_and_comes_back_as_it_was(world: World) -> None:
     assert parsed["to"] == ["<EMAIL_ADDRESS>", 'say "<CREDIT_CARD>"\n']
     assert json.loads(parsed["inner"]) == {"mail": "<EMAIL_ADDRESS_2>", "none": None}
     assert (parsed["n"], parsed["ok"]) == (17, True)
-    restored = (await world.restore_json(conversation, text)).texts[0]
+    restored = (await world.restore_json(conversation, text, shown=True)).texts[0]
     assert json.loads(restored) == json.loads(document)
     for finding in answer.texts[0].findings:
         assert 0 <= finding.start < finding.end <= len(document)
@@ -109,7 +109,7 @@ async def test_a_detector_that_dies_refuses_and_nothing_is_kept(world: World, mo
 
 
 async def test_too_long_is_refused(data_stores: DataStores) -> None:
-    async with mounted(data_stores.redis_url, redaction_most_characters=100, redaction_names_model="none") as small:
+    async with mounted(data_stores, redaction_most_characters=100, redaction_names_model="none") as small:
         with pytest.raises(aio.AioRpcError) as refused:
             await small.redact(fresh(), "a@b.com " * 20)
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -118,7 +118,7 @@ async def test_too_long_is_refused(data_stores: DataStores) -> None:
 async def test_tagged_placeholders_cannot_be_made_up(data_stores: DataStores, tmp_path: Path) -> None:
     policy = tmp_path / "redaction.yaml"
     policy.write_text(DEFAULT_POLICY.read_text().replace("placeholders: readable", "placeholders: tagged"))
-    async with mounted(data_stores.redis_url, redaction_policy=policy, redaction_names_model="none") as world:
+    async with mounted(data_stores, redaction_policy=policy, redaction_names_model="none") as world:
         one, two = fresh(), fresh()
         text = (await world.redact(one, "ssn 219-09-9999")).texts[0].text
         assert text.startswith("ssn <US_SSN_T")

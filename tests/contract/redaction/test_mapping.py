@@ -67,7 +67,7 @@ async def test_values_live_for_their_time_and_numbers_longer(world: World, raw: 
     await world.redact(conversation, "a@b.com")
     assert 295 <= await raw.ttl(key_of(conversation)) <= 300
     assert await raw.ttl(key_of(conversation) + ":n") > 86_000
-    async with mounted(data_stores.redis_url, redaction_mapping_seconds=1) as brief:
+    async with mounted(data_stores, redaction_mapping_seconds=1) as brief:
         short = fresh()
         await brief.redact(short, "a@b.com")
         await asyncio.sleep(1.1)
@@ -80,14 +80,18 @@ async def test_a_record_moved_or_altered_is_refused(world: World, raw: Redis) ->
     mine, theirs = fresh(), fresh()
     await world.redact(mine, "a@b.com c@d.com")
     await world.redact(theirs, "x@y.com", org="other")
-    good = await client.hget(key_of(mine), "vEMAIL_ADDRESS:1")
-    second = await client.hget(key_of(mine), "vEMAIL_ADDRESS:2")
-    foreign = await client.hget(key_of(theirs, "other"), "vEMAIL_ADDRESS:1")
-    for wrong in (second, foreign, good[:-1] + bytes((good[-1] ^ 1,)), b"a@b.com"):
-        await client.hset(key_of(mine), "vEMAIL_ADDRESS:1", wrong)
-        with pytest.raises(aio.AioRpcError) as refused:
-            await world.restore(mine, "<EMAIL_ADDRESS>")
-        assert reason_of(refused.value) == (grpc.StatusCode.FAILED_PRECONDITION, "MAPPING_INVALID")
+    for name in ("vEMAIL_ADDRESS:1", "k"):
+        good = await client.hget(key_of(mine), name)
+        second = await client.hget(key_of(mine), "vEMAIL_ADDRESS:2")
+        foreign = await client.hget(key_of(theirs, "other"), name)
+        for wrong in (second, foreign, good[:-1] + bytes((good[-1] ^ 1,)), b"a@b.com"):
+            await client.hset(key_of(mine), name, wrong)
+            for call in (world.restore(mine, "<EMAIL_ADDRESS>"), world.redact(mine, "mail c@d.com")):
+                with pytest.raises(aio.AioRpcError) as refused:
+                    await call
+                assert reason_of(refused.value) == (grpc.StatusCode.FAILED_PRECONDITION, "MAPPING_INVALID")
+        await client.hset(key_of(mine), name, good)
+    assert (await world.restore(mine, "<EMAIL_ADDRESS>")).texts == ["a@b.com"]
 
 
 async def test_one_round_trip_for_a_message_none_for_a_clean_one(data_stores: DataStores) -> None:
@@ -96,18 +100,19 @@ async def test_one_round_trip_for_a_message_none_for_a_clean_one(data_stores: Da
     scope = Scope("acme", "user-1", fresh())
     await mapping.remember(scope, "gateway", [Value("URL", "warm")])
     for values in ([Value("URL", "a")], [Value("URL", "a"), Value("URL", "b")]):
+        held = await mapping.known(scope)
         before = store.round_trips
-        await mapping.remember(scope, "gateway", values)
+        await mapping.remember(scope, "gateway", values, held.key)
         assert store.round_trips - before == 1
     await store.close()
 
 
 async def test_a_full_conversation_and_a_missing_store_refuse(data_stores: DataStores) -> None:
-    async with mounted(data_stores.redis_url, redaction_most_values=2) as small:
+    async with mounted(data_stores, redaction_most_values=2) as small:
         with pytest.raises(aio.AioRpcError) as refused:
             await small.redact(fresh(), "a@b.com c@d.com e@f.com")
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    async with mounted("redis://127.0.0.1:1/0") as alone:
+    async with mounted(data_stores, redis_url="redis://127.0.0.1:1/0") as alone:
         with pytest.raises(aio.AioRpcError) as refused:
             await alone.redact(fresh(), "a@b.com")
         assert refused.value.code() == grpc.StatusCode.UNAVAILABLE

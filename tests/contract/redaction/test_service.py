@@ -60,7 +60,7 @@ async def test_numbers_stay_over_messages_and_are_never_reused(world: World) -> 
 async def test_another_process_goes_on_where_this_one_was(world: World, data_stores: DataStores) -> None:
     conversation = fresh()
     await world.redact(conversation, "a@b.com")
-    async with mounted(data_stores.redis_url) as other:
+    async with mounted(data_stores) as other:
         answer = await other.redact(conversation, "x@y.com, a@b.com")
         assert answer.texts[0].text == "<EMAIL_ADDRESS_2>, <EMAIL_ADDRESS>"
         assert (await world.restore(conversation, "<EMAIL_ADDRESS_2>")).texts[0] == "x@y.com"
@@ -68,7 +68,7 @@ async def test_another_process_goes_on_where_this_one_was(world: World, data_sto
 
 async def test_concurrent_messages_of_one_conversation_never_collide(world: World, data_stores: DataStores) -> None:
     conversation = fresh()
-    async with mounted(data_stores.redis_url) as other:
+    async with mounted(data_stores) as other:
         answers = await asyncio.gather(
             *((world, other)[n % 2].redact(conversation, f"user{n}@x.com shared@x.com") for n in range(24))
         )

@@ -73,7 +73,7 @@ async def test_a_listed_host_of_one_brand(data_stores: DataStores, tmp_path: Pat
     path = tmp_path / "redaction.yaml"
     path.write_text(yaml.safe_dump(policy))
     link = "[a](https://shop.acme.example/?m=<EMAIL_ADDRESS>)"
-    async with mounted(data_stores.redis_url, redaction_policy=path) as world:
+    async with mounted(data_stores, redaction_policy=path) as world:
         conversation = await redacted(world)
         assert (await world.restore(conversation, link)).texts[0] == link.replace(
             "<EMAIL_ADDRESS>", "jane%40mail.example"

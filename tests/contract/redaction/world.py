@@ -26,6 +26,7 @@ from services.kit.server import Wiring, interceptor_of
 from services.kit.txn_token import ALGORITHM, METADATA_KEY, TYP, TokenVerifier, claims_of
 from services.redaction.bootstrap import build
 from services.redaction.settings import RedactionSettings
+from tests.support.stores import DataStores
 
 SIGNING = ec.generate_private_key(ec.SECP256R1())
 KEK = VersionedSecret("k1", bytes(range(32)))
@@ -36,8 +37,11 @@ class Keys:
 
     generation = 0
 
+    def __init__(self, kek: bytes = KEK.value) -> None:
+        self._versions = [VersionedSecret(KEK.kid, kek)]
+
     def versions(self, name: str) -> Sequence[VersionedSecret]:
-        return [KEK]
+        return self._versions
 
     def find(self, kid: str) -> Any | None:
         return SIGNING.public_key() if kid == "t1" else None
@@ -46,8 +50,9 @@ class Keys:
 class World:
     """A mounted service."""
 
-    def __init__(self, server: InProcessServer, settings: RedactionSettings) -> None:
+    def __init__(self, server: InProcessServer, settings: RedactionSettings, stores: DataStores) -> None:
         self._server = server
+        self._stores = stores
         self._settings = settings
 
     def stub(self, workload: str = "gateway") -> pb_grpc.RedactionServiceAsyncStub:
@@ -58,7 +63,8 @@ class World:
         self, organisation: str = "acme", workload: str = "gateway", seconds: int = 60, user: str = "user-1"
     ) -> list[tuple[str, str]]:
         now = int(time.time())
-        caller = Caller(organisation, user, "shop", "txn-1", workload, "mac", now + seconds)
+        proof = self._stores.proof(organisation)
+        caller = Caller(organisation, user, "shop", "txn-1", workload, proof, now + seconds)
         domain = self._settings.trust_domain
         claims = claims_of(caller, issuer=issuer_of(self._settings), audience=domain, jti="j", issued_at=now)
         signed = jwt.encode(claims, SIGNING, ALGORITHM, headers={"typ": TYP, "kid": "t1"})
@@ -76,8 +82,11 @@ class World:
         response: pb.RestoreResponse = await self.stub(by).Restore(request, metadata=self.token(org, by))
         return response
 
-    async def restore_json(self, conversation: str, *texts: str, keep: Sequence[str] = ()) -> pb.RestoreResponse:
+    async def restore_json(
+        self, conversation: str, *texts: str, keep: Sequence[str] = (), shown: bool = False
+    ) -> pb.RestoreResponse:
         request = pb.RestoreRequest(conversation=conversation, texts=texts, format=pb.RESTORE_FORMAT_JSON, keep=keep)
+        request.sink = pb.RESTORE_SINK_SHOWN if shown else pb.RESTORE_SINK_UNSPECIFIED
         response: pb.RestoreResponse = await self.stub().Restore(request, metadata=self.token())
         return response
 
@@ -92,9 +101,10 @@ class World:
 
 
 @asynccontextmanager
-async def mounted(redis_url: str, **changes: Any) -> AsyncIterator[World]:
-    """The service over this Redis."""
-    settings = RedactionSettings(redis_url=SecretStr(redis_url), **changes)
+async def mounted(stores: DataStores, **changes: Any) -> AsyncIterator[World]:
+    """The service over these stores."""
+    addresses = {"redis_url": SecretStr(stores.redis_url), "database_url": SecretStr(stores.service_dsn("redaction"))}
+    settings = RedactionSettings.model_validate({**addresses, **changes})
     keys = Keys()
     verifier = TokenVerifier(keys, issuer=issuer_of(settings), audience=settings.trust_domain, clock=SystemClock())
     async with AsyncExitStack() as stack:
@@ -102,11 +112,13 @@ async def mounted(redis_url: str, **changes: Any) -> AsyncIterator[World]:
         server = InProcessServer(interceptor_of(app, settings, verifier))
         for mount in app.mounts:
             mount.add_to_server(mount.servicer, server)
-        yield World(server, settings)
+        yield World(server, settings, stores)
 
 
 def _no_peer(kind: str) -> aio.Channel:
-    raise AssertionError(f"redaction has no peer, and asked for {kind}")
+    """Tenancy is asked about changes of an organisation's rules alone, which are made on a whole stack."""
+    assert kind == "tenancy", f"redaction asked for {kind}"
+    return aio.insecure_channel("127.0.0.1:1")
 
 
 def reason_of(error: aio.AioRpcError) -> tuple[grpc.StatusCode, str]:

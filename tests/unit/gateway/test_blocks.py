@@ -85,3 +85,16 @@ def test_a_key_that_never_ends_is_not_waited_for_for_ever() -> None:
     blocks.add("-----BEGIN PRIVATE KEY-----\n" + "A\n" * 20_000)
 
     assert len(blocks.rest()) < KEY
+
+
+@given(TEXT, st.lists(st.integers(1, 300), min_size=1, max_size=60))
+def test_blocks_do_not_depend_on_how_the_text_comes(text: str, sizes: list[int]) -> None:
+    whole, pieces = Blocks(), Blocks()
+    expected = whole.add(text)
+    out, at = [], 0
+    for size in sizes:
+        out += pieces.add(text[at : at + size])
+        at += size
+    out += pieces.add(text[at:])
+
+    assert (out, pieces.rest()) == (expected, whole.rest())

@@ -36,6 +36,7 @@ class Peers:
         self.bad, self.fails = bad, fails
         self.committed: list[ratelimit.Cost] = []
         self.admitted = True
+        self.asked: list[guardrail.InspectOutputRequest] = []
 
     async def go_on(self, admission: str, holder: str) -> auth.ContinueResponse:
         if not self.admitted:
@@ -48,18 +49,32 @@ class Peers:
             conversation="c1",
             input_tokens=7,
             model="m",
+            prompt_prints=b"prints",
         )
 
     async def inspect_output(
-        self, token: str, conversation: str, text: str, preceding: str = ""
+        self, token: str, request: guardrail.InspectOutputRequest
     ) -> guardrail.InspectOutputResponse:
         if self.fails is not None:
             raise self.fails
-        if self.bad and self.bad in preceding + text:
+        text = request.text
+        self.asked.append(request)
+        if self.bad and self.bad in request.preceding + text:
             return guardrail.InspectOutputResponse(
                 outcome=decision.OUTCOME_DENY, reason=decision.REASON_OUTPUT_WITHHELD
             )
-        return guardrail.InspectOutputResponse(outcome=decision.OUTCOME_ALLOW, reason=decision.REASON_NONE, text=text)
+        return guardrail.InspectOutputResponse(
+            outcome=decision.OUTCOME_ALLOW,
+            reason=decision.REASON_NONE,
+            text=text,
+            prompt_seen=bytes([len(self.asked)]),
+            checks=[
+                guardrail.OutputCheck(kind=guardrail.OUTPUT_CHECK_KIND_CANARY, characters=len(text)),
+                guardrail.OutputCheck(
+                    kind=guardrail.OUTPUT_CHECK_KIND_PROMPT, skipped=guardrail.OUTPUT_SKIP_TOO_SHORT
+                ),
+            ],
+        )
 
     async def restore_stream(
         self, token: str, requests: AsyncIterator[redaction.RestoreStreamRequest]
@@ -217,3 +232,34 @@ async def test_a_stream_needs_its_admission_first(first: Callable[[], Any] | Non
 
     with pytest.raises(InvalidArgument):
         [answer async for answer in stream(Peers()).run(nothing(), "backend/demo")]
+
+
+async def test_the_event_says_what_was_looked_at_and_what_of_the_prompt_was_seen_goes_along() -> None:
+    peers, trail = Peers(), Kept()
+    text = SENTENCE * 3
+    shown, _ = await through(peers, [text[at : at + 50] for at in range(0, len(text), 50)], trail=trail)
+    assert shown == text
+    assert len(peers.asked) > 1 and {request.prompt_prints for request in peers.asked} == {b"prints"}
+    assert [request.prompt_seen for request in peers.asked] == [b"", *(bytes([n]) for n in range(1, len(peers.asked)))]
+    (event,) = trail.events
+    assert event.facts["checked"] == "canary" and event.facts["checked_characters"] == str(len(text))
+    assert event.facts["checked_pieces"] == str(len(peers.asked))
+    assert event.facts["not_checked"] == "too_short:prompt"
+
+
+async def test_an_answer_that_nobody_looked_at_is_on_record_as_such() -> None:
+    peers, trail = Peers(fails=Unavailable("guardrail")), Kept()
+    await through(peers, [SENTENCE], trail=trail)
+    (event,) = trail.events
+    assert event.facts["not_checked"] == "not_reached:all" and "checked" not in event.facts
+
+
+@pytest.mark.parametrize("size", [1, 7, 160, 5_000])
+async def test_the_same_blocks_however_it_comes(size: int) -> None:
+    text = SENTENCE * 2 + "card 4532 0151 1283 0366 " + "x" * 700 + " hbc-1 " + SENTENCE * 2
+    seen = []
+    for pieces in ([text], [text[at : at + size] for at in range(0, len(text), size)]):
+        peers = Peers(bad="hbc-1")
+        seen.append((*await through(peers, pieces), [request.text for request in peers.asked]))
+    assert seen[0][0] == seen[1][0] and seen[0][2] == seen[1][2]
+    assert seen[0][1].reason == seen[1][1].reason == decision.REASON_OUTPUT_WITHHELD

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from services.guardrail.inspector import Inspector
+from services.guardrail.output import Output, Piece
 from services.guardrail.policy import canary
 from services.kit.caller import Caller
 from services.kit.keys import CANARY, Derived, VersionedSecret
@@ -44,9 +44,9 @@ class Nothing:
         raise Inside
 
 
-async def withheld(inspector: Inspector, mark: str) -> bool:
+async def withheld(output: Output, mark: str) -> bool:
     try:
-        return (await inspector.inspect_output(CALLER, "", "talk", f"It says {mark} here.", "")).withheld
+        return (await output.inspect(CALLER, "", Piece("talk", f"It says {mark} here."))).withheld
     except Inside:
         return False
 
@@ -54,10 +54,10 @@ async def withheld(inspector: Inspector, mark: str) -> bool:
 async def test_every_version_finds_its_own_canaries_until_it_is_withdrawn() -> None:
     keys, nothing = Keys(), Nothing()
     rules: Any = nothing
-    inspector = Inspector(rules, Here(), rules, Derived(keys, CANARY, tuple), 1000)
+    output = Output(rules, Here(), rules, rules, Derived(keys, CANARY, tuple), 1000)
     old, new = (canary.make(version.value, "acme", "talk") for version in (OLD, NEW))
-    assert [await withheld(inspector, old), await withheld(inspector, new)] == [True, False]
+    assert [await withheld(output, old), await withheld(output, new)] == [True, False]
     keys.kept = (NEW, OLD)
-    assert [await withheld(inspector, old), await withheld(inspector, new)] == [True, True]
+    assert [await withheld(output, old), await withheld(output, new)] == [True, True]
     keys.kept = (NEW,)
-    assert [await withheld(inspector, old), await withheld(inspector, new)] == [False, True]
+    assert [await withheld(output, old), await withheld(output, new)] == [False, True]

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from services.guardrail.adapters.policies import FilePolicies
 from services.guardrail.inspector import Inspected, Inspector
 from services.guardrail.policy.choices import Mode
 from services.guardrail.policy.learned import Budget
 from services.guardrail.policy.model import Part, PolicyError, Source
 from services.guardrail.policy.rules import parse_rules
-from services.guardrail.ports import Leak
 from services.kit.caller import Caller
 from services.kit.errors import Unavailable
 from services.kit.keys import VersionedSecret
@@ -29,9 +29,6 @@ Result = TypeVar("Result")
 class Here:
     async def run(self, characters: int, work: Callable[[], Result]) -> Result:
         return work()
-
-    async def find(self, token: str, text: str, entities: object) -> list[Leak]:
-        return []
 
     def now(self) -> float:
         return DAY_ENDS - 1
@@ -56,7 +53,10 @@ def seen(
     here = Here()
     here.now = lambda: now  # type: ignore[method-assign]
     keys = [VersionedSecret("k", bytes(32))]
-    inspector = Inspector(parse_rules(data), here, here, lambda: keys, 100_000, learned(), second, here)
+    book = parse_rules(data)
+    inspector = Inspector(
+        lambda: book, FilePolicies(lambda: book), here, lambda: keys, 100_000, learned(), second, here
+    )
     caller = Caller("acme", "ann", brand, "t", "gateway", "", 0)
     parts = [Part(Source.USER, "Where is my order?"), Part(Source.RETRIEVED, text)]
     return asyncio.run(inspector.inspect_input(caller, "c1", parts, **more))

@@ -132,16 +132,16 @@ def test_a_long_wait_is_spread_by_a_tenth_and_never_shorter_than_what_is_publish
 @pytest.mark.parametrize("level", list(Level))
 def test_only_a_suspension_that_is_enforced_refuses_what_fits(level: Level) -> None:
     penalty = Penalty(Subject.USER_BRAND, level, 90)
-    found = decide([standing(MINUTE, fits=True)], penalty, now_us=20)
+    found = decide([standing(MINUTE, fits=True)], penalty)
     out = level is Level.SUSPEND
-    assert (found.outcome, found.reason) == (
-        (Outcome.THROTTLE, Reason.PENALISED) if out else (Outcome.ALLOW, Reason.NONE)
-    )
-    assert found.retry_after_us == (70 if out else None)
-    assert decide([standing(MINUTE, fits=True)], penalty, now_us=20, enforced=False).outcome is Outcome.ALLOW
-    both = decide([standing(MINUTE, wait=500), standing(TOKENS, never=True)], penalty, now_us=20)
-    assert both.outcome is (Outcome.THROTTLE if out else Outcome.DENY)
-    assert both.retry_after_us == (500 if out else None)
+    assert (found.outcome, found.reason) == ((Outcome.DENY, Reason.PENALISED) if out else (Outcome.ALLOW, Reason.NONE))
+    assert found.penalty == penalty
+    assert decide([standing(MINUTE, fits=True)], penalty, enforced=False).outcome is Outcome.ALLOW
+    # No time to wait, which a client would take for "try again": when it ends stands in the penalty.
+    both = decide([standing(MINUTE, wait=500)], penalty)
+    assert (both.outcome, both.retry_after_us) == ((Outcome.DENY, None) if out else (Outcome.THROTTLE, 500))
+    never = decide([standing(TOKENS, never=True)], penalty)
+    assert (never.outcome, never.reason) == (Outcome.DENY, Reason.PENALISED if out else Reason.NEVER_FITS)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from services.redaction.policy.model import Scan
 from services.redaction.policy.placeholders import Filled, Slot, render
 from services.redaction.policy.rules import RuleBook, parse_rules
 from services.redaction.policy.scan import scan
+from services.redaction.policy.sinks import Outlet, Sink
 
 POLICY = Path(__file__).parents[3] / "policies" / "redaction.yaml"
 
@@ -53,4 +54,10 @@ def redact(text: str) -> tuple[str, dict[Slot, str]]:
 
 def restore(text: str, values: Mapping[Slot, str], *hosts: str) -> Filled:
     """A whole Markdown text with its values."""
-    return fill(text, values, Filler(shipped().knows, frozenset(hosts)))
+    return fill(text, values, Filler(outlet(*hosts)))
+
+
+def outlet(*hosts: str, sink: Sink = Sink.SHOWN) -> Outlet:
+    """Where a text of some organisation goes, with links to these hosts."""
+    book = shipped()
+    return Outlet(book.knows, frozenset(hosts), book.sinks_for("acme", ""), sink)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from services.redaction.policy.documents import NotAPointer, NotJson, fill_document, pointer, strings_of
 from services.redaction.policy.placeholders import Filled, Slot
-from tests.unit.redaction.book import shipped
+from services.redaction.policy.sinks import Sink
+from tests.unit.redaction.book import outlet
 
 AWKWARD = 'Q"uo\\te\n{"a": 1}\u2028é'
 VALUES = {Slot("PERSON", 1): AWKWARD, Slot("US_SSN", 1): "219-09-9999", Slot("EMAIL_ADDRESS", 1): "j@mail.example"}
@@ -18,7 +19,7 @@ VALUES = {Slot("PERSON", 1): AWKWARD, Slot("US_SSN", 1): "219-09-9999", Slot("EM
 
 def restore(document: str, *keep: str, hosts: frozenset[str] = frozenset()) -> Filled:
     strings = strings_of(document, [pointer(one) for one in keep])
-    return fill_document(document, strings, VALUES, shipped().knows, hosts)
+    return fill_document(document, strings, VALUES, outlet(*hosts, sink=Sink.TOOL_ARGUMENT))
 
 
 def test_values_are_escaped_and_all_else_stays() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from services.redaction.policy.filling import Filler
 from services.redaction.policy.placeholders import Slot
-from tests.unit.redaction.book import restore, shipped
+from tests.unit.redaction.book import outlet, restore
 
 SSN, CARD, MAIL = "219-09-9999", "4532015112830366", "jane.doe@mail.example"
 VALUES = {Slot("US_SSN", 1): SSN, Slot("CREDIT_CARD", 1): CARD, Slot("EMAIL_ADDRESS", 1): MAIL}
@@ -94,17 +94,9 @@ def test_nothing_leaves_with_a_link(attack: str) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_nothing_leaves_with_a_link_in_pieces(attack: str, size: int) -> None:
     text = BEFORE + attack + AFTER
-    filler = Filler(shipped().knows, frozenset())
+    filler = Filler(outlet())
     pieces = [filler.put(filler.take(text[at : at + size]), VALUES) for at in range(0, len(text), size)]
     assert "".join([*pieces, filler.put(filler.take("", last=True), VALUES)]) == restore(text, VALUES).text
-
-
-@pytest.mark.parametrize(
-    "form", ["&lt;US_SSN&gt;", "%3CUS_SSN%3E", "\\<US_SSN\\>", "<us_ssn>", "< US_SSN >", "＜US_SSN＞"]
-)
-def test_other_spellings_are_no_placeholders(form: str) -> None:
-    for text in (f"![](https://x/?q={form})", form):
-        assert restore(text, VALUES).text == text
 
 
 def test_two_values_in_one_address() -> None:
@@ -135,7 +127,9 @@ def test_what_is_shown_is_filled(text: str) -> None:
 def test_a_value_that_opens_a_link_is_followed() -> None:
     values = {**VALUES, Slot("EMAIL_ADDRESS", 2): '"x](/x/?"@mail.example'}
     filled = restore("[a <EMAIL_ADDRESS_2> <US_SSN>)", values)
-    assert filled.text == '[a "x](/x/?"@mail.example <US_SSN>)'
+    assert filled.text == '[a "x\\](/x/?"@mail.example <US_SSN>)'  # escaped for a link's text, and not trusted even so
+    filled = restore("a <EMAIL_ADDRESS_2> <US_SSN>)", values)
+    assert filled.text == 'a "x](/x/?"@mail.example <US_SSN>)'
 
 
 @pytest.mark.parametrize(
@@ -169,7 +163,7 @@ def test_hosts_of_the_list(text: str, filled: bool) -> None:
 
 
 def test_what_waits_in_a_stream_is_bounded() -> None:
-    filler = Filler(shipped().knows, frozenset())
+    filler = Filler(outlet())
     delivered = taken = 0
     for piece in ["<US_SSN>"] * 200 + ["a" * 50] * 50 + ["<", *"A" * 300]:
         taken += len(piece)

@@ -373,6 +373,8 @@ class OpenAdmissionRequest(_message.Message):
     INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    TAINT_FIELD_NUMBER: _builtins.int
+    PROMPT_PRINTS_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation that the admission is for."""
     holder: _builtins.str
@@ -385,6 +387,10 @@ class OpenAdmissionRequest(_message.Message):
     """Model that the reservation was priced for; may be empty."""
     output_tokens: _builtins.int
     """Output tokens that were reserved: a streamed answer that grows past them asks for more."""
+    taint: _builtins.bytes
+    """What the guardrail wants to know again of the admitted texts at a tool call; opaque here, sealed with the rest."""
+    prompt_prints: _builtins.bytes
+    """Kept for completion and not looked at: keyed hashes of the system prompt, from guardrail."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """Life of the admission, 1 s to 1 h; that of the reservation."""
@@ -399,10 +405,12 @@ class OpenAdmissionRequest(_message.Message):
         input_tokens: _builtins.int = ...,
         model: _builtins.str = ...,
         output_tokens: _builtins.int = ...,
+        taint: _builtins.bytes = ...,
+        prompt_prints: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "holder", b"holder", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "reservation", b"reservation", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "holder", b"holder", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "prompt_prints", b"prompt_prints", "reservation", b"reservation", "taint", b"taint", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,6 +487,8 @@ class ContinueResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    PROMPT_PRINTS_FIELD_NUMBER: _builtins.int
+    TAINT_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -497,6 +507,10 @@ class ContinueResponse(_message.Message):
     """Model that the reservation was priced for; may be empty."""
     output_tokens: _builtins.int
     """Output tokens that were reserved; 0 = unknown."""
+    prompt_prints: _builtins.bytes
+    """As given to OpenAdmission; may be empty."""
+    taint: _builtins.bytes
+    """What was given for the guardrail at admission."""
     @_builtins.property
     def principal(self) -> Global___Principal:
         """The proven caller; only with ALLOW."""
@@ -519,10 +533,12 @@ class ContinueResponse(_message.Message):
         model: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         output_tokens: _builtins.int = ...,
+        prompt_prints: _builtins.bytes = ...,
+        taint: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "principal", b"principal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "expires_at", b"expires_at", "input_tokens", b"input_tokens", "model", b"model", "outcome", b"outcome", "output_tokens", b"output_tokens", "principal", b"principal", "reason", b"reason", "reservation", b"reservation", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "expires_at", b"expires_at", "input_tokens", b"input_tokens", "model", b"model", "outcome", b"outcome", "output_tokens", b"output_tokens", "principal", b"principal", "prompt_prints", b"prompt_prints", "reason", b"reason", "reservation", b"reservation", "taint", b"taint", "txn", b"txn", "txn_token", b"txn_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

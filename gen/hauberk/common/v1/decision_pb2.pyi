@@ -34,6 +34,8 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     """Refused until a bot challenge is solved."""
     OUTCOME_THROTTLE: _Outcome.ValueType  # 4
     """Refused until later; see the time to retry."""
+    OUTCOME_NEEDS_APPROVAL: _Outcome.ValueType  # 5
+    """Refused until somebody with the permission has approved exactly this; only of tool calls."""
 
 class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
     """What was decided. The zero value means deny, and every consumer treats it so."""
@@ -48,6 +50,8 @@ OUTCOME_CHALLENGE: Outcome.ValueType  # 3
 """Refused until a bot challenge is solved."""
 OUTCOME_THROTTLE: Outcome.ValueType  # 4
 """Refused until later; see the time to retry."""
+OUTCOME_NEEDS_APPROVAL: Outcome.ValueType  # 5
+"""Refused until somebody with the permission has approved exactly this; only of tool calls."""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 class _Reason:
@@ -109,7 +113,19 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_STEP_UP_REQUIRED: _Reason.ValueType  # 26
     """Only a stronger or more recent authentication stands between the caller and this action."""
     REASON_PENALISED: _Reason.ValueType  # 27
-    """Suspended for a while after repeated abuse; see the time to retry."""
+    """Suspended for a while after repeated abuse: no limit to wait for. When it ends stands in the penalty."""
+    REASON_TOOL_CHANGED: _Reason.ValueType  # 40
+    """The tool's definition is not the one that was shown, or waits for its approval."""
+    REASON_TOOL_QUOTA: _Reason.ValueType  # 41
+    """The tool was called as often as it may be, by this user or in this conversation."""
+    REASON_TOOL_SEQUENCE: _Reason.ValueType  # 42
+    """After what was done in this conversation, this tool may not be called."""
+    REASON_TOOL_TAINTED: _Reason.ValueType  # 43
+    """What decides the call may come from a text that nobody vouches for."""
+    REASON_TOOL_NEEDS_APPROVAL: _Reason.ValueType  # 44
+    """Every call of this tool is approved by a person first."""
+    REASON_APPROVAL_NOT_ACCEPTED: _Reason.ValueType  # 45
+    """The approval is unknown, for another call, not granted, used or expired: one answer."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why. One vocabulary for all services; the precise cause of a failed credential stays in the audit trail."""
@@ -167,7 +183,19 @@ REASON_CHALLENGE_UNAVAILABLE: Reason.ValueType  # 25
 REASON_STEP_UP_REQUIRED: Reason.ValueType  # 26
 """Only a stronger or more recent authentication stands between the caller and this action."""
 REASON_PENALISED: Reason.ValueType  # 27
-"""Suspended for a while after repeated abuse; see the time to retry."""
+"""Suspended for a while after repeated abuse: no limit to wait for. When it ends stands in the penalty."""
+REASON_TOOL_CHANGED: Reason.ValueType  # 40
+"""The tool's definition is not the one that was shown, or waits for its approval."""
+REASON_TOOL_QUOTA: Reason.ValueType  # 41
+"""The tool was called as often as it may be, by this user or in this conversation."""
+REASON_TOOL_SEQUENCE: Reason.ValueType  # 42
+"""After what was done in this conversation, this tool may not be called."""
+REASON_TOOL_TAINTED: Reason.ValueType  # 43
+"""What decides the call may come from a text that nobody vouches for."""
+REASON_TOOL_NEEDS_APPROVAL: Reason.ValueType  # 44
+"""Every call of this tool is approved by a person first."""
+REASON_APPROVAL_NOT_ACCEPTED: Reason.ValueType  # 45
+"""The approval is unknown, for another call, not granted, used or expired: one answer."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _Role:

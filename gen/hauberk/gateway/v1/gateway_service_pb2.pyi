@@ -32,22 +32,28 @@ class ChatMessage(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     role: _decision_pb2.Role.ValueType
     """Who speaks."""
     source: _decision_pb2.Source.ValueType
     """Where the text comes from; unspecified = from the role."""
     text: _builtins.str
     """The text."""
+    media_type: _builtins.str
+    """What the text is; empty = plain text, or JSON where a tool gave back JSON. With application/json (and what ends in +json) the
+    text must be a JSON document, and stays one when personal data in it is replaced.
+    """
     def __init__(
         self,
         *,
         role: _decision_pb2.Role.ValueType = ...,
         source: _decision_pb2.Source.ValueType = ...,
         text: _builtins.str = ...,
+        media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "source", b"source", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media_type", b"media_type", "role", b"role", "source", b"source", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -299,6 +305,7 @@ class AdmitResponse(_message.Message):
     CONTEXT_TOKEN_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     HEADER_FIELDS_FIELD_NUMBER: _builtins.int
+    PENALTY_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW, DENY, CHALLENGE or THROTTLE."""
     reason: _decision_pb2.Reason.ValueType
@@ -351,6 +358,12 @@ class AdmitResponse(_message.Message):
     def header_fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Fields for an HTTP response: RateLimit-Policy, RateLimit and, when refused until later, Retry-After."""
 
+    @_builtins.property
+    def penalty(self) -> _ratelimit_service_pb2.Penalty:
+        """The hardest penalty that stands against the caller or its address, when one does: a warning to pass on, or with
+        PENALISED the suspension and when it ends.
+        """
+
     def __init__(
         self,
         *,
@@ -372,10 +385,11 @@ class AdmitResponse(_message.Message):
         context_token: _builtins.str = ...,
         context: _builtins.bytes = ...,
         header_fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        penalty: _ratelimit_service_pb2.Penalty | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["admission_expires_at", b"admission_expires_at", "retry_after", b"retry_after", "safe_reply", b"safe_reply"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["admission_expires_at", b"admission_expires_at", "penalty", b"penalty", "retry_after", b"retry_after", "safe_reply", b"safe_reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "admission_expires_at", b"admission_expires_at", "canary", b"canary", "context", b"context", "context_token", b"context_token", "decided_by", b"decided_by", "degraded", b"degraded", "entities_not_searched", b"entities_not_searched", "header_fields", b"header_fields", "limits", b"limits", "messages", b"messages", "outcome", b"outcome", "reason", b"reason", "retry_after", b"retry_after", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "admission_expires_at", b"admission_expires_at", "canary", b"canary", "context", b"context", "context_token", b"context_token", "decided_by", b"decided_by", "degraded", b"degraded", "entities_not_searched", b"entities_not_searched", "header_fields", b"header_fields", "limits", b"limits", "messages", b"messages", "outcome", b"outcome", "penalty", b"penalty", "reason", b"reason", "retry_after", b"retry_after", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -593,6 +607,9 @@ class AuthorizeToolCallRequest(_message.Message):
     TOOL_FIELD_NUMBER: _builtins.int
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    REQUEST_APPROVAL_FIELD_NUMBER: _builtins.int
     admission: _builtins.str
     """Handle from Admit."""
     tool: _builtins.str
@@ -601,6 +618,12 @@ class AuthorizeToolCallRequest(_message.Message):
     """Arguments as the model wrote them, JSON text."""
     locale: _builtins.str
     """Language of the user (BCP 47), for the words of a refusal; empty = English."""
+    definition_hash: _builtins.str
+    """Definition of the tool that the model was shown; empty = not stated. Another one than the current is refused."""
+    approval: _builtins.str
+    """Approval of exactly this call; empty = none."""
+    request_approval: _builtins.bool
+    """Asks for approval when it is needed."""
     def __init__(
         self,
         *,
@@ -608,10 +631,13 @@ class AuthorizeToolCallRequest(_message.Message):
         tool: _builtins.str = ...,
         arguments_json: _builtins.str = ...,
         locale: _builtins.str = ...,
+        definition_hash: _builtins.str = ...,
+        approval: _builtins.str = ...,
+        request_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "arguments_json", b"arguments_json", "locale", b"locale", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission", "approval", b"approval", "arguments_json", b"arguments_json", "definition_hash", b"definition_hash", "locale", b"locale", "request_approval", b"request_approval", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -633,8 +659,10 @@ class AuthorizeToolCallResponse(_message.Message):
     TXN_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
     SAFE_REPLY_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
-    """ALLOW or DENY."""
+    """ALLOW, DENY or NEEDS_APPROVAL."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     arguments_json: _builtins.str
@@ -649,6 +677,10 @@ class AuthorizeToolCallResponse(_message.Message):
     """Transaction id of the admitted request."""
     trace_id: _builtins.str
     """Trace id, hex; empty when not traced."""
+    approval: _builtins.str
+    """The approval that was asked for; only with NEEDS_APPROVAL and when the request says so."""
+    definition_hash: _builtins.str
+    """Definition of the tool that decided, SHA-256, hex; empty when the tool is not available to this user."""
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_decision_pb2.Verdict]:
         """One verdict per stage."""
@@ -670,10 +702,12 @@ class AuthorizeToolCallResponse(_message.Message):
         txn: _builtins.str = ...,
         trace_id: _builtins.str = ...,
         safe_reply: Global___SafeReply | None = ...,
+        approval: _builtins.str = ...,
+        definition_hash: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["safe_reply", b"safe_reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "arguments_sha256", b"arguments_sha256", "degraded", b"degraded", "outcome", b"outcome", "reason", b"reason", "repair", b"repair", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "arguments_json", b"arguments_json", "arguments_sha256", b"arguments_sha256", "definition_hash", b"definition_hash", "degraded", b"degraded", "outcome", b"outcome", "reason", b"reason", "repair", b"repair", "safe_reply", b"safe_reply", "trace_id", b"trace_id", "txn", b"txn", "verdicts", b"verdicts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

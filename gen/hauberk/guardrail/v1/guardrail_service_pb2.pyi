@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hauberk.common.v1 import decision_pb2 as _decision_pb2
@@ -52,6 +53,290 @@ GUARD_MODE_OBSERVE: GuardMode.ValueType  # 4
 """Passes; the reason says what would have been."""
 Global___GuardMode: _TypeAlias = GuardMode  # noqa: Y015
 
+class _ReleaseAction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReleaseActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReleaseAction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RELEASE_ACTION_UNSPECIFIED: _ReleaseAction.ValueType  # 0
+    """Counts as withhold."""
+    RELEASE_ACTION_PASS: _ReleaseAction.ValueType  # 1
+    """Shown as it is."""
+    RELEASE_ACTION_REDACT: _ReleaseAction.ValueType  # 2
+    """Shown without what must not leave."""
+    RELEASE_ACTION_WITHHOLD: _ReleaseAction.ValueType  # 3
+    """Not shown."""
+
+class ReleaseAction(_ReleaseAction, metaclass=_ReleaseActionEnumTypeWrapper):
+    """What becomes of an answer."""
+
+RELEASE_ACTION_UNSPECIFIED: ReleaseAction.ValueType  # 0
+"""Counts as withhold."""
+RELEASE_ACTION_PASS: ReleaseAction.ValueType  # 1
+"""Shown as it is."""
+RELEASE_ACTION_REDACT: ReleaseAction.ValueType  # 2
+"""Shown without what must not leave."""
+RELEASE_ACTION_WITHHOLD: ReleaseAction.ValueType  # 3
+"""Not shown."""
+Global___ReleaseAction: _TypeAlias = ReleaseAction  # noqa: Y015
+
+class _FalsePositiveBudget:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FalsePositiveBudgetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FalsePositiveBudget.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FALSE_POSITIVE_BUDGET_UNSPECIFIED: _FalsePositiveBudget.ValueType  # 0
+    """Left to the operator."""
+    FALSE_POSITIVE_BUDGET_LEAST: _FalsePositiveBudget.ValueType  # 1
+    """1."""
+    FALSE_POSITIVE_BUDGET_LOW: _FalsePositiveBudget.ValueType  # 2
+    """5."""
+    FALSE_POSITIVE_BUDGET_USUAL: _FalsePositiveBudget.ValueType  # 3
+    """10."""
+    FALSE_POSITIVE_BUDGET_WIDE: _FalsePositiveBudget.ValueType  # 4
+    """50."""
+
+class FalsePositiveBudget(_FalsePositiveBudget, metaclass=_FalsePositiveBudgetEnumTypeWrapper):
+    """Of a thousand harmless texts, how many the model may stop. Never a number of the caller's own."""
+
+FALSE_POSITIVE_BUDGET_UNSPECIFIED: FalsePositiveBudget.ValueType  # 0
+"""Left to the operator."""
+FALSE_POSITIVE_BUDGET_LEAST: FalsePositiveBudget.ValueType  # 1
+"""1."""
+FALSE_POSITIVE_BUDGET_LOW: FalsePositiveBudget.ValueType  # 2
+"""5."""
+FALSE_POSITIVE_BUDGET_USUAL: FalsePositiveBudget.ValueType  # 3
+"""10."""
+FALSE_POSITIVE_BUDGET_WIDE: FalsePositiveBudget.ValueType  # 4
+"""50."""
+Global___FalsePositiveBudget: _TypeAlias = FalsePositiveBudget  # noqa: Y015
+
+class _OutputCheckKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OutputCheckKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OutputCheckKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OUTPUT_CHECK_KIND_UNSPECIFIED: _OutputCheckKind.ValueType  # 0
+    """Not stated."""
+    OUTPUT_CHECK_KIND_CANARY: _OutputCheckKind.ValueType  # 1
+    """The conversation's canary, in any form."""
+    OUTPUT_CHECK_KIND_PROMPT: _OutputCheckKind.ValueType  # 2
+    """The system prompt, said verbatim or nearly so."""
+    OUTPUT_CHECK_KIND_SECRETS: _OutputCheckKind.ValueType  # 3
+    """Keys and tokens of known shapes."""
+    OUTPUT_CHECK_KIND_LINKS: _OutputCheckKind.ValueType  # 4
+    """Links and images that carry data away."""
+    OUTPUT_CHECK_KIND_HIDDEN: _OutputCheckKind.ValueType  # 5
+    """Text that a reader does not see."""
+    OUTPUT_CHECK_KIND_PERSONAL_DATA: _OutputCheckKind.ValueType  # 6
+    """Personal data that this conversation was not given a placeholder for."""
+    OUTPUT_CHECK_KIND_IDENTIFIERS: _OutputCheckKind.ValueType  # 7
+    """Identifiers of declared shapes that the caller may not read."""
+
+class OutputCheckKind(_OutputCheckKind, metaclass=_OutputCheckKindEnumTypeWrapper):
+    """What an answer is looked at for."""
+
+OUTPUT_CHECK_KIND_UNSPECIFIED: OutputCheckKind.ValueType  # 0
+"""Not stated."""
+OUTPUT_CHECK_KIND_CANARY: OutputCheckKind.ValueType  # 1
+"""The conversation's canary, in any form."""
+OUTPUT_CHECK_KIND_PROMPT: OutputCheckKind.ValueType  # 2
+"""The system prompt, said verbatim or nearly so."""
+OUTPUT_CHECK_KIND_SECRETS: OutputCheckKind.ValueType  # 3
+"""Keys and tokens of known shapes."""
+OUTPUT_CHECK_KIND_LINKS: OutputCheckKind.ValueType  # 4
+"""Links and images that carry data away."""
+OUTPUT_CHECK_KIND_HIDDEN: OutputCheckKind.ValueType  # 5
+"""Text that a reader does not see."""
+OUTPUT_CHECK_KIND_PERSONAL_DATA: OutputCheckKind.ValueType  # 6
+"""Personal data that this conversation was not given a placeholder for."""
+OUTPUT_CHECK_KIND_IDENTIFIERS: OutputCheckKind.ValueType  # 7
+"""Identifiers of declared shapes that the caller may not read."""
+Global___OutputCheckKind: _TypeAlias = OutputCheckKind  # noqa: Y015
+
+class _OutputSkip:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OutputSkipEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OutputSkip.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OUTPUT_SKIP_UNSPECIFIED: _OutputSkip.ValueType  # 0
+    """It ran."""
+    OUTPUT_SKIP_NOT_GIVEN: _OutputSkip.ValueType  # 1
+    """No prompt_prints were given."""
+    OUTPUT_SKIP_TOO_SHORT: _OutputSkip.ValueType  # 2
+    """The system prompt is too short to be told from ordinary words."""
+    OUTPUT_SKIP_NOT_DECLARED: _OutputSkip.ValueType  # 3
+    """The policy declares no such shapes."""
+    OUTPUT_SKIP_WITHHELD_BEFORE: _OutputSkip.ValueType  # 4
+    """The answer was withheld before."""
+    OUTPUT_SKIP_TOO_LARGE: _OutputSkip.ValueType  # 5
+    """More text than is looked at in one call: withheld."""
+
+class OutputSkip(_OutputSkip, metaclass=_OutputSkipEnumTypeWrapper):
+    """Why a check did not run."""
+
+OUTPUT_SKIP_UNSPECIFIED: OutputSkip.ValueType  # 0
+"""It ran."""
+OUTPUT_SKIP_NOT_GIVEN: OutputSkip.ValueType  # 1
+"""No prompt_prints were given."""
+OUTPUT_SKIP_TOO_SHORT: OutputSkip.ValueType  # 2
+"""The system prompt is too short to be told from ordinary words."""
+OUTPUT_SKIP_NOT_DECLARED: OutputSkip.ValueType  # 3
+"""The policy declares no such shapes."""
+OUTPUT_SKIP_WITHHELD_BEFORE: OutputSkip.ValueType  # 4
+"""The answer was withheld before."""
+OUTPUT_SKIP_TOO_LARGE: OutputSkip.ValueType  # 5
+"""More text than is looked at in one call: withheld."""
+Global___OutputSkip: _TypeAlias = OutputSkip  # noqa: Y015
+
+class _ToolRisk:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ToolRiskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolRisk.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOOL_RISK_UNSPECIFIED: _ToolRisk.ValueType  # 0
+    """Not stated: counts as WRITE."""
+    TOOL_RISK_READ: _ToolRisk.ValueType  # 1
+    """Changes nothing."""
+    TOOL_RISK_WRITE: _ToolRisk.ValueType  # 2
+    """Changes something that can be changed back."""
+    TOOL_RISK_EGRESS: _ToolRisk.ValueType  # 3
+    """Sends something out of the product."""
+    TOOL_RISK_DESTRUCTIVE: _ToolRisk.ValueType  # 4
+    """Changes what cannot be changed back."""
+    TOOL_RISK_MONEY: _ToolRisk.ValueType  # 5
+    """Moves money."""
+
+class ToolRisk(_ToolRisk, metaclass=_ToolRiskEnumTypeWrapper):
+    """What a call of a tool can do; what it counts as is policy, see policies/guardrail_tools.yaml."""
+
+TOOL_RISK_UNSPECIFIED: ToolRisk.ValueType  # 0
+"""Not stated: counts as WRITE."""
+TOOL_RISK_READ: ToolRisk.ValueType  # 1
+"""Changes nothing."""
+TOOL_RISK_WRITE: ToolRisk.ValueType  # 2
+"""Changes something that can be changed back."""
+TOOL_RISK_EGRESS: ToolRisk.ValueType  # 3
+"""Sends something out of the product."""
+TOOL_RISK_DESTRUCTIVE: ToolRisk.ValueType  # 4
+"""Changes what cannot be changed back."""
+TOOL_RISK_MONEY: ToolRisk.ValueType  # 5
+"""Moves money."""
+Global___ToolRisk: _TypeAlias = ToolRisk  # noqa: Y015
+
+class _ToolMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ToolModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOOL_MODE_UNSPECIFIED: _ToolMode.ValueType  # 0
+    """Counts as ENFORCE."""
+    TOOL_MODE_ENFORCE: _ToolMode.ValueType  # 1
+    """They refuse."""
+    TOOL_MODE_OBSERVE: _ToolMode.ValueType  # 2
+    """They only say what they would have done."""
+
+class ToolMode(_ToolMode, metaclass=_ToolModeEnumTypeWrapper):
+    """Whether quotas, sequence and taint refuse. Schema, permission and ownership always do."""
+
+TOOL_MODE_UNSPECIFIED: ToolMode.ValueType  # 0
+"""Counts as ENFORCE."""
+TOOL_MODE_ENFORCE: ToolMode.ValueType  # 1
+"""They refuse."""
+TOOL_MODE_OBSERVE: ToolMode.ValueType  # 2
+"""They only say what they would have done."""
+Global___ToolMode: _TypeAlias = ToolMode  # noqa: Y015
+
+class _ToolApprover:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ToolApproverEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ToolApprover.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TOOL_APPROVER_UNSPECIFIED: _ToolApprover.ValueType  # 0
+    """Counts as ANOTHER_USER."""
+    TOOL_APPROVER_ANOTHER_USER: _ToolApprover.ValueType  # 1
+    """Anybody with the permission but the user whose call it is."""
+    TOOL_APPROVER_ANY_USER: _ToolApprover.ValueType  # 2
+    """Anybody with the permission."""
+
+class ToolApprover(_ToolApprover, metaclass=_ToolApproverEnumTypeWrapper):
+    """Who may approve a call."""
+
+TOOL_APPROVER_UNSPECIFIED: ToolApprover.ValueType  # 0
+"""Counts as ANOTHER_USER."""
+TOOL_APPROVER_ANOTHER_USER: ToolApprover.ValueType  # 1
+"""Anybody with the permission but the user whose call it is."""
+TOOL_APPROVER_ANY_USER: ToolApprover.ValueType  # 2
+"""Anybody with the permission."""
+Global___ToolApprover: _TypeAlias = ToolApprover  # noqa: Y015
+
+class _ApprovalState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ApprovalStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ApprovalState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    APPROVAL_STATE_UNSPECIFIED: _ApprovalState.ValueType  # 0
+    """Not stated: not granted."""
+    APPROVAL_STATE_WAITING: _ApprovalState.ValueType  # 1
+    """Nobody has decided."""
+    APPROVAL_STATE_GRANTED: _ApprovalState.ValueType  # 2
+    """Good for this one call, once."""
+    APPROVAL_STATE_REFUSED: _ApprovalState.ValueType  # 3
+    """Refused."""
+    APPROVAL_STATE_USED: _ApprovalState.ValueType  # 4
+    """The call was allowed."""
+    APPROVAL_STATE_EXPIRED: _ApprovalState.ValueType  # 5
+    """Too late for anything."""
+
+class ApprovalState(_ApprovalState, metaclass=_ApprovalStateEnumTypeWrapper):
+    """What became of a request for approval."""
+
+APPROVAL_STATE_UNSPECIFIED: ApprovalState.ValueType  # 0
+"""Not stated: not granted."""
+APPROVAL_STATE_WAITING: ApprovalState.ValueType  # 1
+"""Nobody has decided."""
+APPROVAL_STATE_GRANTED: ApprovalState.ValueType  # 2
+"""Good for this one call, once."""
+APPROVAL_STATE_REFUSED: ApprovalState.ValueType  # 3
+"""Refused."""
+APPROVAL_STATE_USED: ApprovalState.ValueType  # 4
+"""The call was allowed."""
+APPROVAL_STATE_EXPIRED: ApprovalState.ValueType  # 5
+"""Too late for anything."""
+Global___ApprovalState: _TypeAlias = ApprovalState  # noqa: Y015
+
+class _ApprovalVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ApprovalVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ApprovalVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    APPROVAL_VERDICT_UNSPECIFIED: _ApprovalVerdict.ValueType  # 0
+    """Not stated: refused."""
+    APPROVAL_VERDICT_GRANT: _ApprovalVerdict.ValueType  # 1
+    """The call may be made once."""
+    APPROVAL_VERDICT_REFUSE: _ApprovalVerdict.ValueType  # 2
+    """The call may not be made."""
+
+class ApprovalVerdict(_ApprovalVerdict, metaclass=_ApprovalVerdictEnumTypeWrapper):
+    """What an approver says."""
+
+APPROVAL_VERDICT_UNSPECIFIED: ApprovalVerdict.ValueType  # 0
+"""Not stated: refused."""
+APPROVAL_VERDICT_GRANT: ApprovalVerdict.ValueType  # 1
+"""The call may be made once."""
+APPROVAL_VERDICT_REFUSE: ApprovalVerdict.ValueType  # 2
+"""The call may not be made."""
+Global___ApprovalVerdict: _TypeAlias = ApprovalVerdict  # noqa: Y015
+
 @_typing.final
 class Part(_message.Message):
     """One piece of text with its source."""
@@ -87,10 +372,13 @@ class InspectInputRequest(_message.Message):
     PARTS_FIELD_NUMBER: _builtins.int
     CONVERSATION_FIELD_NUMBER: _builtins.int
     TAKES_REDACTED_FIELD_NUMBER: _builtins.int
+    PROMPT_VERSION_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation, for the canary."""
     takes_redacted: _builtins.bool
     """The caller will send `redacted` instead of its own texts. Without it, mode redact refuses like block."""
+    prompt_version: _builtins.str
+    """The caller's name for the version of its system prompt: each version has a canary of its own. Empty = one for all."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
         """The parts in order."""
@@ -101,10 +389,11 @@ class InspectInputRequest(_message.Message):
         parts: _abc.Iterable[Global___Part] | None = ...,
         conversation: _builtins.str = ...,
         takes_redacted: _builtins.bool = ...,
+        prompt_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "parts", b"parts", "takes_redacted", b"takes_redacted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "parts", b"parts", "prompt_version", b"prompt_version", "takes_redacted", b"takes_redacted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -125,6 +414,8 @@ class InspectInputResponse(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     TAINTED_PARTS_FIELD_NUMBER: _builtins.int
     REDACTED_FIELD_NUMBER: _builtins.int
+    TAINT_FIELD_NUMBER: _builtins.int
+    PROMPT_PRINTS_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -137,6 +428,12 @@ class InspectInputResponse(_message.Message):
     """True when the brand only observes: the outcome is ALLOW, the reason says what would have been."""
     mode: Global___GuardMode.ValueType
     """What this brand has chosen."""
+    taint: _builtins.bytes
+    """What the parts were made of, trusted and untrusted, as digests of words: for CheckToolCall, opaque to everybody else."""
+    prompt_prints: _builtins.bytes
+    """Keyed hashes of the parts with source system, nothing readable: InspectOutput takes them to tell whether an answer
+    says the prompt. Empty when there was no such part or the request was refused.
+    """
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardFinding]:
         """What was found; only with the scope decisions.explain."""
@@ -161,10 +458,12 @@ class InspectInputResponse(_message.Message):
         mode: Global___GuardMode.ValueType = ...,
         tainted_parts: _abc.Iterable[_builtins.int] | None = ...,
         redacted: _abc.Iterable[_builtins.str] | None = ...,
+        taint: _builtins.bytes = ...,
+        prompt_prints: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "findings", b"findings", "mode", b"mode", "observed", b"observed", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "redacted", b"redacted", "tainted_parts", b"tainted_parts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "findings", b"findings", "mode", b"mode", "observed", b"observed", "outcome", b"outcome", "policy_version", b"policy_version", "prompt_prints", b"prompt_prints", "reason", b"reason", "redacted", b"redacted", "taint", b"taint", "tainted_parts", b"tainted_parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,26 +526,272 @@ class InspectOutputRequest(_message.Message):
     CONVERSATION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     PRECEDING_FIELD_NUMBER: _builtins.int
+    PROMPT_PRINTS_FIELD_NUMBER: _builtins.int
+    PROMPT_SEEN_FIELD_NUMBER: _builtins.int
+    PROMPT_VERSION_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation of the answer."""
     text: _builtins.str
     """The answer, or the next piece of it."""
     preceding: _builtins.str
     """End of what was released before this piece: looked at for what spans both, never returned."""
+    prompt_prints: _builtins.bytes
+    """From InspectInput of the same conversation; empty = whether the system prompt is said is not looked at."""
+    prompt_seen: _builtins.bytes
+    """From the answer for the piece before: what of the prompt was said by then."""
+    prompt_version: _builtins.str
+    """As at InspectInput."""
     def __init__(
         self,
         *,
         conversation: _builtins.str = ...,
         text: _builtins.str = ...,
         preceding: _builtins.str = ...,
+        prompt_prints: _builtins.bytes = ...,
+        prompt_seen: _builtins.bytes = ...,
+        prompt_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "preceding", b"preceding", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "preceding", b"preceding", "prompt_prints", b"prompt_prints", "prompt_seen", b"prompt_seen", "prompt_version", b"prompt_version", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InspectOutputRequest: _TypeAlias = InspectOutputRequest  # noqa: Y015
+
+@_typing.final
+class AllowedPhrase(_message.Message):
+    """A phrase that passes as written, until the end of a day (UTC)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PHRASE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    phrase: _builtins.str
+    """Several words."""
+    until: _builtins.str
+    """Day, like 2027-01-31."""
+    def __init__(
+        self,
+        *,
+        phrase: _builtins.str = ...,
+        until: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["phrase", b"phrase", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllowedPhrase: _TypeAlias = AllowedPhrase  # noqa: Y015
+
+@_typing.final
+class IdentifierShape(_message.Message):
+    """How identifiers of one kind of resource look; one that the caller may not read is taken out of answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """Type of the resource, as tenancy knows it."""
+    action: _builtins.str
+    """Action that one must be permitted on it."""
+    pattern: _builtins.str
+    """Regular expression; only such as are read in linear time."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        action: _builtins.str = ...,
+        pattern: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "pattern", b"pattern", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IdentifierShape: _TypeAlias = IdentifierShape  # noqa: Y015
+
+@_typing.final
+class GuardPolicy(_message.Message):
+    """What an organisation chooses for the inspection of its texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    FALSE_POSITIVES_FIELD_NUMBER: _builtins.int
+    ALLOW_FIELD_NUMBER: _builtins.int
+    LINK_HOSTS_FIELD_NUMBER: _builtins.int
+    IDENTIFIERS_FIELD_NUMBER: _builtins.int
+    mode: Global___GuardMode.ValueType
+    """What a finding leads to; unspecified = left to the operator, with the budget."""
+    false_positives: Global___FalsePositiveBudget.ValueType
+    """How many harmless texts may be stopped."""
+    @_builtins.property
+    def allow(self) -> _containers.RepeatedCompositeFieldContainer[Global___AllowedPhrase]:
+        """Phrases that pass for a while."""
+
+    @_builtins.property
+    def link_hosts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Hosts that links and images in answers may carry data to: a name, or "*." and a name."""
+
+    @_builtins.property
+    def identifiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___IdentifierShape]:
+        """Identifiers that answers are looked at for."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___GuardMode.ValueType = ...,
+        false_positives: Global___FalsePositiveBudget.ValueType = ...,
+        allow: _abc.Iterable[Global___AllowedPhrase] | None = ...,
+        link_hosts: _abc.Iterable[_builtins.str] | None = ...,
+        identifiers: _abc.Iterable[Global___IdentifierShape] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow", b"allow", "false_positives", b"false_positives", "identifiers", b"identifiers", "link_hosts", b"link_hosts", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GuardPolicy: _TypeAlias = GuardPolicy  # noqa: Y015
+
+@_typing.final
+class GetGuardPolicyRequest(_message.Message):
+    """Request of GetGuardPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRAND_FIELD_NUMBER: _builtins.int
+    brand: _builtins.str
+    """Brand; empty = what holds for every brand."""
+    def __init__(
+        self,
+        *,
+        brand: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGuardPolicyRequest: _TypeAlias = GetGuardPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetGuardPolicyResponse(_message.Message):
+    """Response of GetGuardPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Its version; 0 = nothing is stored."""
+    @_builtins.property
+    def policy(self) -> Global___GuardPolicy:
+        """What is chosen; empty when nothing is."""
+
+    def __init__(
+        self,
+        *,
+        policy: Global___GuardPolicy | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGuardPolicyResponse: _TypeAlias = GetGuardPolicyResponse  # noqa: Y015
+
+@_typing.final
+class PutGuardPolicyRequest(_message.Message):
+    """Request of PutGuardPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRAND_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    brand: _builtins.str
+    """Brand; empty = for every brand."""
+    expected_version: _builtins.int
+    """Version that it replaces; 0 = whatever is stored."""
+    @_builtins.property
+    def policy(self) -> Global___GuardPolicy:
+        """What is chosen from now on."""
+
+    def __init__(
+        self,
+        *,
+        brand: _builtins.str = ...,
+        policy: Global___GuardPolicy | None = ...,
+        expected_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "expected_version", b"expected_version", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutGuardPolicyRequest: _TypeAlias = PutGuardPolicyRequest  # noqa: Y015
+
+@_typing.final
+class PutGuardPolicyResponse(_message.Message):
+    """Response of PutGuardPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Its version."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutGuardPolicyResponse: _TypeAlias = PutGuardPolicyResponse  # noqa: Y015
+
+@_typing.final
+class OutputCheck(_message.Message):
+    """One check of an answer, as it really was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CHARACTERS_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    kind: Global___OutputCheckKind.ValueType
+    """What was looked for."""
+    characters: _builtins.int
+    """Characters that were looked at, those of `preceding` included; 0 = it did not run."""
+    skipped: Global___OutputSkip.ValueType
+    """Why it did not run."""
+    def __init__(
+        self,
+        *,
+        kind: Global___OutputCheckKind.ValueType = ...,
+        characters: _builtins.int = ...,
+        skipped: Global___OutputSkip.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["characters", b"characters", "kind", b"kind", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutputCheck: _TypeAlias = OutputCheck  # noqa: Y015
 
 @_typing.final
 class InspectOutputResponse(_message.Message):
@@ -260,6 +805,9 @@ class InspectOutputResponse(_message.Message):
     FINDINGS_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    PROMPT_SEEN_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
     """ALLOW or DENY."""
     reason: _decision_pb2.Reason.ValueType
@@ -270,9 +818,17 @@ class InspectOutputResponse(_message.Message):
     """Pieces of leaked personal data that were replaced."""
     policy_version: _builtins.str
     """Version of the rules."""
+    action: Global___ReleaseAction.ValueType
+    """What becomes of the answer."""
+    prompt_seen: _builtins.bytes
+    """For the request with the next piece of the same answer."""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GuardFinding]:
         """What was found; only with the scope decisions.explain."""
+
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutputCheck]:
+        """Every check, with how much it looked at, or why it did not."""
 
     def __init__(
         self,
@@ -283,10 +839,13 @@ class InspectOutputResponse(_message.Message):
         findings: _abc.Iterable[Global___GuardFinding] | None = ...,
         removed: _builtins.int = ...,
         policy_version: _builtins.str = ...,
+        action: Global___ReleaseAction.ValueType = ...,
+        checks: _abc.Iterable[Global___OutputCheck] | None = ...,
+        prompt_seen: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "outcome", b"outcome", "policy_version", b"policy_version", "reason", b"reason", "removed", b"removed", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "checks", b"checks", "findings", b"findings", "outcome", b"outcome", "policy_version", b"policy_version", "prompt_seen", b"prompt_seen", "reason", b"reason", "removed", b"removed", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,19 +859,41 @@ class CheckToolCallRequest(_message.Message):
 
     TOOL_FIELD_NUMBER: _builtins.int
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    TAINT_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    REQUEST_APPROVAL_FIELD_NUMBER: _builtins.int
     tool: _builtins.str
     """Name of the tool."""
     arguments_json: _builtins.str
     """Arguments as the model wrote them, JSON text."""
+    definition_hash: _builtins.str
+    """Definition that the model was shown; empty = not stated. Another one than the current is refused."""
+    conversation: _builtins.str
+    """Conversation that the call belongs to; empty = none, then rules of a conversation hold over the user's calls
+    without one.
+    """
+    taint: _builtins.bytes
+    """`taint` of the InspectInput that the model's words came from; empty = unknown, then nobody vouches for anything."""
+    approval: _builtins.str
+    """Approval of exactly this call; empty = none."""
+    request_approval: _builtins.bool
+    """Asks for approval when it is needed."""
     def __init__(
         self,
         *,
         tool: _builtins.str = ...,
         arguments_json: _builtins.str = ...,
+        definition_hash: _builtins.str = ...,
+        conversation: _builtins.str = ...,
+        taint: _builtins.bytes = ...,
+        approval: _builtins.str = ...,
+        request_approval: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "arguments_json", b"arguments_json", "conversation", b"conversation", "definition_hash", b"definition_hash", "request_approval", b"request_approval", "taint", b"taint", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -330,8 +911,10 @@ class CheckToolCallResponse(_message.Message):
     ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
     ARGUMENTS_SHA256_FIELD_NUMBER: _builtins.int
     DEFINITION_HASH_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    OBSERVED_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
-    """ALLOW or DENY."""
+    """ALLOW, DENY or NEEDS_APPROVAL."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     repair: _builtins.str
@@ -342,6 +925,10 @@ class CheckToolCallResponse(_message.Message):
     """Their digest, hex."""
     definition_hash: _builtins.str
     """Definition of the tool that decided, SHA-256, hex."""
+    approval: _builtins.str
+    """The approval that was asked for; only with NEEDS_APPROVAL and when the request says so."""
+    observed: _builtins.bool
+    """True when the tool only observes: the outcome is ALLOW, the reason says what would have been."""
     def __init__(
         self,
         *,
@@ -351,14 +938,46 @@ class CheckToolCallResponse(_message.Message):
         arguments_json: _builtins.str = ...,
         arguments_sha256: _builtins.str = ...,
         definition_hash: _builtins.str = ...,
+        approval: _builtins.str = ...,
+        observed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_json", b"arguments_json", "arguments_sha256", b"arguments_sha256", "definition_hash", b"definition_hash", "outcome", b"outcome", "reason", b"reason", "repair", b"repair"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "arguments_json", b"arguments_json", "arguments_sha256", b"arguments_sha256", "definition_hash", b"definition_hash", "observed", b"observed", "outcome", b"outcome", "reason", b"reason", "repair", b"repair"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckToolCallResponse: _TypeAlias = CheckToolCallResponse  # noqa: Y015
+
+@_typing.final
+class ToolQuota(_message.Message):
+    """How often one user may call a tool; 0 = as the policy says for its risk."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PER_ADMISSION_FIELD_NUMBER: _builtins.int
+    PER_CONVERSATION_FIELD_NUMBER: _builtins.int
+    PER_HOUR_FIELD_NUMBER: _builtins.int
+    per_admission: _builtins.int
+    """Within one admission."""
+    per_conversation: _builtins.int
+    """Within one conversation."""
+    per_hour: _builtins.int
+    """Within any hour."""
+    def __init__(
+        self,
+        *,
+        per_admission: _builtins.int = ...,
+        per_conversation: _builtins.int = ...,
+        per_hour: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["per_admission", b"per_admission", "per_conversation", b"per_conversation", "per_hour", b"per_hour"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolQuota: _TypeAlias = ToolQuota  # noqa: Y015
 
 @_typing.final
 class Tool(_message.Message):
@@ -370,6 +989,14 @@ class Tool(_message.Message):
     SCHEMA_JSON_FIELD_NUMBER: _builtins.int
     PERMISSION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    NOT_AFTER_FIELD_NUMBER: _builtins.int
+    QUOTA_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    APPROVER_FIELD_NUMBER: _builtins.int
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
     tool: _builtins.str
     """Name."""
     schema_json: _builtins.str
@@ -378,6 +1005,28 @@ class Tool(_message.Message):
     """Action that the user must be permitted."""
     description: _builtins.str
     """Description for people and models; part of the pinned definition."""
+    risk: Global___ToolRisk.ValueType
+    """What a call can do."""
+    mode: Global___ToolMode.ValueType
+    """Whether quotas, sequence and taint refuse."""
+    needs_approval: _builtins.bool
+    """True: every call needs approval."""
+    approver: Global___ToolApprover.ValueType
+    """Who may approve a call."""
+    definition_hash: _builtins.str
+    """Of answers: the definition's SHA-256, hex. What PutTool is given here is not looked at."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What a call brings into the conversation, in the organisation's own words, e.g. "secret"."""
+
+    @_builtins.property
+    def not_after(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Labels after which this tool may not be called in the same conversation, beside those of the policy for its risk."""
+
+    @_builtins.property
+    def quota(self) -> Global___ToolQuota:
+        """How often; unset = as the policy says for its risk."""
+
     def __init__(
         self,
         *,
@@ -385,10 +1034,18 @@ class Tool(_message.Message):
         schema_json: _builtins.str = ...,
         permission: _builtins.str = ...,
         description: _builtins.str = ...,
+        risk: Global___ToolRisk.ValueType = ...,
+        mode: Global___ToolMode.ValueType = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        not_after: _abc.Iterable[_builtins.str] | None = ...,
+        quota: Global___ToolQuota | None = ...,
+        needs_approval: _builtins.bool = ...,
+        approver: Global___ToolApprover.ValueType = ...,
+        definition_hash: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quota", b"quota"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "permission", b"permission", "schema_json", b"schema_json", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approver", b"approver", "definition_hash", b"definition_hash", "description", b"description", "labels", b"labels", "mode", b"mode", "needs_approval", b"needs_approval", "not_after", b"not_after", "permission", b"permission", "quota", b"quota", "risk", b"risk", "schema_json", b"schema_json", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -425,6 +1082,7 @@ class DescribeToolResponse(_message.Message):
     TOOL_FIELD_NUMBER: _builtins.int
     DEFINITION_HASH_FIELD_NUMBER: _builtins.int
     EGRESS_ARGUMENTS_FIELD_NUMBER: _builtins.int
+    RESTORABLE_ARGUMENTS_FIELD_NUMBER: _builtins.int
     definition_hash: _builtins.str
     """SHA-256 of the definition, hex."""
     @_builtins.property
@@ -435,20 +1093,53 @@ class DescribeToolResponse(_message.Message):
     def egress_arguments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """JSON pointers of arguments that leave the product: never filled with personal data."""
 
+    @_builtins.property
+    def restorable_arguments(self) -> _containers.RepeatedCompositeFieldContainer[Global___RestorableArgument]:
+        """Arguments that may be filled with more kinds of personal data than others; egress counts more."""
+
     def __init__(
         self,
         *,
         tool: Global___Tool | None = ...,
         definition_hash: _builtins.str = ...,
         egress_arguments: _abc.Iterable[_builtins.str] | None = ...,
+        restorable_arguments: _abc.Iterable[Global___RestorableArgument] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tool", b"tool"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition_hash", b"definition_hash", "egress_arguments", b"egress_arguments", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition_hash", b"definition_hash", "egress_arguments", b"egress_arguments", "restorable_arguments", b"restorable_arguments", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DescribeToolResponse: _TypeAlias = DescribeToolResponse  # noqa: Y015
+
+@_typing.final
+class RestorableArgument(_message.Message):
+    """An argument whose definition asks for kinds of personal data (`x-restore`) that arguments do not get otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTER_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    pointer: _builtins.str
+    """JSON pointer; "*" as a step means every item."""
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types, e.g. "CREDIT_CARD"."""
+
+    def __init__(
+        self,
+        *,
+        pointer: _builtins.str = ...,
+        entities: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "pointer", b"pointer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestorableArgument: _TypeAlias = RestorableArgument  # noqa: Y015
 
 @_typing.final
 class PutToolRequest(_message.Message):
@@ -457,6 +1148,9 @@ class PutToolRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOOL_FIELD_NUMBER: _builtins.int
+    APPROVE_FIELD_NUMBER: _builtins.int
+    approve: _builtins.bool
+    """Approves a changed definition at once; needs what ApproveTool needs. A tool that is new needs no approval."""
     @_builtins.property
     def tool(self) -> Global___Tool:
         """The tool."""
@@ -465,10 +1159,11 @@ class PutToolRequest(_message.Message):
         self,
         *,
         tool: Global___Tool | None = ...,
+        approve: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tool", b"tool"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approve", b"approve", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -481,8 +1176,60 @@ class PutToolResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DEFINITION_HASH_FIELD_NUMBER: _builtins.int
+    WAITS_FIELD_NUMBER: _builtins.int
     definition_hash: _builtins.str
     """SHA-256 of the definition, hex."""
+    waits: _builtins.bool
+    """True when the definition differs from the approved one: nobody can call the tool until ApproveTool."""
+    def __init__(
+        self,
+        *,
+        definition_hash: _builtins.str = ...,
+        waits: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition_hash", b"definition_hash", "waits", b"waits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutToolResponse: _TypeAlias = PutToolResponse  # noqa: Y015
+
+@_typing.final
+class ApproveToolRequest(_message.Message):
+    """Request of ApproveTool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
+    tool: _builtins.str
+    """Name of the tool."""
+    definition_hash: _builtins.str
+    """The definition that was looked at: any other one is not approved."""
+    def __init__(
+        self,
+        *,
+        tool: _builtins.str = ...,
+        definition_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition_hash", b"definition_hash", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveToolRequest: _TypeAlias = ApproveToolRequest  # noqa: Y015
+
+@_typing.final
+class ApproveToolResponse(_message.Message):
+    """Response of ApproveTool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
+    definition_hash: _builtins.str
+    """The definition that calls are now checked against."""
     def __init__(
         self,
         *,
@@ -494,7 +1241,7 @@ class PutToolResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PutToolResponse: _TypeAlias = PutToolResponse  # noqa: Y015
+Global___ApproveToolResponse: _TypeAlias = ApproveToolResponse  # noqa: Y015
 
 @_typing.final
 class ListToolsRequest(_message.Message):
@@ -504,19 +1251,23 @@ class ListToolsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Rows wanted, 1 to 200; 0 = 50."""
     page_token: _builtins.str
     """Token of the next page from the page before."""
+    waiting: _builtins.bool
+    """Lists instead the tools whose changed definition waits for approval; needs the permission tools.approve."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        waiting: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -549,3 +1300,185 @@ class ListToolsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListToolsResponse: _TypeAlias = ListToolsResponse  # noqa: Y015
+
+@_typing.final
+class Approval(_message.Message):
+    """One call that approval was asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    DEFINITION_HASH_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_SHA256_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
+    approval: _builtins.str
+    """Id."""
+    state: Global___ApprovalState.ValueType
+    """What became of it."""
+    tool: _builtins.str
+    """Name of the tool."""
+    definition_hash: _builtins.str
+    """Definition of the tool, SHA-256, hex."""
+    arguments_json: _builtins.str
+    """The very arguments; empty once it was used, refused or has expired."""
+    arguments_sha256: _builtins.str
+    """Their digest, hex."""
+    user: _builtins.str
+    """User whose call it is."""
+    brand: _builtins.str
+    """Brand."""
+    conversation: _builtins.str
+    """Conversation; may be empty."""
+    reason: _decision_pb2.Reason.ValueType
+    """Why approval is needed."""
+    decided_by: _builtins.str
+    """Who decided; empty = nobody yet."""
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was asked for."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """End of its life."""
+
+    def __init__(
+        self,
+        *,
+        approval: _builtins.str = ...,
+        state: Global___ApprovalState.ValueType = ...,
+        tool: _builtins.str = ...,
+        definition_hash: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+        arguments_sha256: _builtins.str = ...,
+        user: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        conversation: _builtins.str = ...,
+        reason: _decision_pb2.Reason.ValueType = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        decided_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "requested_at", b"requested_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "arguments_json", b"arguments_json", "arguments_sha256", b"arguments_sha256", "brand", b"brand", "conversation", b"conversation", "decided_by", b"decided_by", "definition_hash", b"definition_hash", "expires_at", b"expires_at", "reason", b"reason", "requested_at", b"requested_at", "state", b"state", "tool", b"tool", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Approval: _TypeAlias = Approval  # noqa: Y015
+
+@_typing.final
+class DecideApprovalRequest(_message.Message):
+    """Request of DecideApproval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    approval: _builtins.str
+    """Id."""
+    verdict: Global___ApprovalVerdict.ValueType
+    """Grant or refuse."""
+    def __init__(
+        self,
+        *,
+        approval: _builtins.str = ...,
+        verdict: Global___ApprovalVerdict.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideApprovalRequest: _TypeAlias = DecideApprovalRequest  # noqa: Y015
+
+@_typing.final
+class DecideApprovalResponse(_message.Message):
+    """Response of DecideApproval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    state: Global___ApprovalState.ValueType
+    """GRANTED or REFUSED."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """End of its life."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___ApprovalState.ValueType = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideApprovalResponse: _TypeAlias = DecideApprovalResponse  # noqa: Y015
+
+@_typing.final
+class ListApprovalsRequest(_message.Message):
+    """Request of ListApprovals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Rows wanted, 1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """Token of the next page from the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListApprovalsRequest: _TypeAlias = ListApprovalsRequest  # noqa: Y015
+
+@_typing.final
+class ListApprovalsResponse(_message.Message):
+    """Response of ListApprovals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = the last page."""
+    @_builtins.property
+    def approvals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Approval]:
+        """Calls, newest first."""
+
+    def __init__(
+        self,
+        *,
+        approvals: _abc.Iterable[Global___Approval] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approvals", b"approvals", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListApprovalsResponse: _TypeAlias = ListApprovalsResponse  # noqa: Y015

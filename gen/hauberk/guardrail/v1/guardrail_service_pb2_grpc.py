@@ -45,6 +45,16 @@ class GuardrailServiceStub:
                 request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.InspectOutputRequest.SerializeToString,
                 response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.InspectOutputResponse.FromString,
                 _registered_method=True)
+        self.GetGuardPolicy = channel.unary_unary(
+                '/hauberk.guardrail.v1.GuardrailService/GetGuardPolicy',
+                request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.GetGuardPolicyRequest.SerializeToString,
+                response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.GetGuardPolicyResponse.FromString,
+                _registered_method=True)
+        self.PutGuardPolicy = channel.unary_unary(
+                '/hauberk.guardrail.v1.GuardrailService/PutGuardPolicy',
+                request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.PutGuardPolicyRequest.SerializeToString,
+                response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.PutGuardPolicyResponse.FromString,
+                _registered_method=True)
         self.CheckToolCall = channel.unary_unary(
                 '/hauberk.guardrail.v1.GuardrailService/CheckToolCall',
                 request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.CheckToolCallRequest.SerializeToString,
@@ -65,6 +75,21 @@ class GuardrailServiceStub:
                 request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListToolsRequest.SerializeToString,
                 response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListToolsResponse.FromString,
                 _registered_method=True)
+        self.ApproveTool = channel.unary_unary(
+                '/hauberk.guardrail.v1.GuardrailService/ApproveTool',
+                request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ApproveToolRequest.SerializeToString,
+                response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ApproveToolResponse.FromString,
+                _registered_method=True)
+        self.DecideApproval = channel.unary_unary(
+                '/hauberk.guardrail.v1.GuardrailService/DecideApproval',
+                request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DecideApprovalRequest.SerializeToString,
+                response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DecideApprovalResponse.FromString,
+                _registered_method=True)
+        self.ListApprovals = channel.unary_unary(
+                '/hauberk.guardrail.v1.GuardrailService/ListApprovals',
+                request_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListApprovalsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListApprovalsResponse.FromString,
+                _registered_method=True)
 
 
 class GuardrailServiceServicer:
@@ -80,6 +105,20 @@ class GuardrailServiceServicer:
 
     def InspectOutput(self, request, context):
         """Looks for canaries, leaked data and exfiltration in a model's answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGuardPolicy(self, request, context):
+        """What the caller's organisation has chosen for one of its brands, or for all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutGuardPolicy(self, request, context):
+        """Replaces what the caller's organisation has chosen; checked as a whole before any of it holds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +152,27 @@ class GuardrailServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ApproveTool(self, request, context):
+        """Approves the definition of a tool that has changed; until then nobody can call the tool.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideApproval(self, request, context):
+        """Grants or refuses one call that was asked for, once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApprovals(self, request, context):
+        """Lists the calls that approval was asked for, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GuardrailServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -125,6 +185,16 @@ def add_GuardrailServiceServicer_to_server(servicer, server):
                     servicer.InspectOutput,
                     request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.InspectOutputRequest.FromString,
                     response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.InspectOutputResponse.SerializeToString,
+            ),
+            'GetGuardPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGuardPolicy,
+                    request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.GetGuardPolicyRequest.FromString,
+                    response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.GetGuardPolicyResponse.SerializeToString,
+            ),
+            'PutGuardPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutGuardPolicy,
+                    request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.PutGuardPolicyRequest.FromString,
+                    response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.PutGuardPolicyResponse.SerializeToString,
             ),
             'CheckToolCall': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckToolCall,
@@ -145,6 +215,21 @@ def add_GuardrailServiceServicer_to_server(servicer, server):
                     servicer.ListTools,
                     request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListToolsRequest.FromString,
                     response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListToolsResponse.SerializeToString,
+            ),
+            'ApproveTool': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveTool,
+                    request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ApproveToolRequest.FromString,
+                    response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ApproveToolResponse.SerializeToString,
+            ),
+            'DecideApproval': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideApproval,
+                    request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DecideApprovalRequest.FromString,
+                    response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DecideApprovalResponse.SerializeToString,
+            ),
+            'ListApprovals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApprovals,
+                    request_deserializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListApprovalsRequest.FromString,
+                    response_serializer=hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListApprovalsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -202,6 +287,60 @@ class GuardrailService:
             '/hauberk.guardrail.v1.GuardrailService/InspectOutput',
             hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.InspectOutputRequest.SerializeToString,
             hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.InspectOutputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGuardPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.guardrail.v1.GuardrailService/GetGuardPolicy',
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.GetGuardPolicyRequest.SerializeToString,
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.GetGuardPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutGuardPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.guardrail.v1.GuardrailService/PutGuardPolicy',
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.PutGuardPolicyRequest.SerializeToString,
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.PutGuardPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -310,6 +449,87 @@ class GuardrailService:
             '/hauberk.guardrail.v1.GuardrailService/ListTools',
             hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListToolsRequest.SerializeToString,
             hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListToolsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveTool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.guardrail.v1.GuardrailService/ApproveTool',
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ApproveToolRequest.SerializeToString,
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ApproveToolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideApproval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.guardrail.v1.GuardrailService/DecideApproval',
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DecideApprovalRequest.SerializeToString,
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.DecideApprovalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApprovals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.guardrail.v1.GuardrailService/ListApprovals',
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListApprovalsRequest.SerializeToString,
+            hauberk_dot_guardrail_dot_v1_dot_guardrail__service__pb2.ListApprovalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

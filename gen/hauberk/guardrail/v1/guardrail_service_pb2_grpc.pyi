@@ -37,6 +37,10 @@ class GuardrailServiceStub:
     """Looks for injection, jailbreak and hidden text, by source of each part."""
     InspectOutput: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.InspectOutputRequest, _guardrail_service_pb2.InspectOutputResponse]
     """Looks for canaries, leaked data and exfiltration in a model's answer."""
+    GetGuardPolicy: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.GetGuardPolicyRequest, _guardrail_service_pb2.GetGuardPolicyResponse]
+    """What the caller's organisation has chosen for one of its brands, or for all."""
+    PutGuardPolicy: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.PutGuardPolicyRequest, _guardrail_service_pb2.PutGuardPolicyResponse]
+    """Replaces what the caller's organisation has chosen; checked as a whole before any of it holds."""
     CheckToolCall: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.CheckToolCallRequest, _guardrail_service_pb2.CheckToolCallResponse]
     """Checks a tool call against the tool's registered definition."""
     DescribeTool: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.DescribeToolRequest, _guardrail_service_pb2.DescribeToolResponse]
@@ -45,6 +49,12 @@ class GuardrailServiceStub:
     """Registers a tool."""
     ListTools: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.ListToolsRequest, _guardrail_service_pb2.ListToolsResponse]
     """Lists the tools that the caller may use."""
+    ApproveTool: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.ApproveToolRequest, _guardrail_service_pb2.ApproveToolResponse]
+    """Approves the definition of a tool that has changed; until then nobody can call the tool."""
+    DecideApproval: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.DecideApprovalRequest, _guardrail_service_pb2.DecideApprovalResponse]
+    """Grants or refuses one call that was asked for, once."""
+    ListApprovals: _grpc.UnaryUnaryMultiCallable[_guardrail_service_pb2.ListApprovalsRequest, _guardrail_service_pb2.ListApprovalsResponse]
+    """Lists the calls that approval was asked for, newest first."""
 
 @_typing.type_check_only
 class GuardrailServiceAsyncStub(GuardrailServiceStub):
@@ -55,6 +65,10 @@ class GuardrailServiceAsyncStub(GuardrailServiceStub):
     """Looks for injection, jailbreak and hidden text, by source of each part."""
     InspectOutput: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.InspectOutputRequest, _guardrail_service_pb2.InspectOutputResponse]  # type: ignore[assignment]
     """Looks for canaries, leaked data and exfiltration in a model's answer."""
+    GetGuardPolicy: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.GetGuardPolicyRequest, _guardrail_service_pb2.GetGuardPolicyResponse]  # type: ignore[assignment]
+    """What the caller's organisation has chosen for one of its brands, or for all."""
+    PutGuardPolicy: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.PutGuardPolicyRequest, _guardrail_service_pb2.PutGuardPolicyResponse]  # type: ignore[assignment]
+    """Replaces what the caller's organisation has chosen; checked as a whole before any of it holds."""
     CheckToolCall: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.CheckToolCallRequest, _guardrail_service_pb2.CheckToolCallResponse]  # type: ignore[assignment]
     """Checks a tool call against the tool's registered definition."""
     DescribeTool: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.DescribeToolRequest, _guardrail_service_pb2.DescribeToolResponse]  # type: ignore[assignment]
@@ -63,6 +77,12 @@ class GuardrailServiceAsyncStub(GuardrailServiceStub):
     """Registers a tool."""
     ListTools: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.ListToolsRequest, _guardrail_service_pb2.ListToolsResponse]  # type: ignore[assignment]
     """Lists the tools that the caller may use."""
+    ApproveTool: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.ApproveToolRequest, _guardrail_service_pb2.ApproveToolResponse]  # type: ignore[assignment]
+    """Approves the definition of a tool that has changed; until then nobody can call the tool."""
+    DecideApproval: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.DecideApprovalRequest, _guardrail_service_pb2.DecideApprovalResponse]  # type: ignore[assignment]
+    """Grants or refuses one call that was asked for, once."""
+    ListApprovals: _aio.UnaryUnaryMultiCallable[_guardrail_service_pb2.ListApprovalsRequest, _guardrail_service_pb2.ListApprovalsResponse]  # type: ignore[assignment]
+    """Lists the calls that approval was asked for, newest first."""
 
 class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the AI can be tricked into: inspects what goes in, what comes out, and the tool calls a model writes."""
@@ -80,6 +100,20 @@ class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_guardrail_service_pb2.InspectOutputResponse, _abc.Awaitable[_guardrail_service_pb2.InspectOutputResponse]]:
         """Looks for canaries, leaked data and exfiltration in a model's answer."""
+
+    def GetGuardPolicy(
+        self,
+        request: _guardrail_service_pb2.GetGuardPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guardrail_service_pb2.GetGuardPolicyResponse, _abc.Awaitable[_guardrail_service_pb2.GetGuardPolicyResponse]]:
+        """What the caller's organisation has chosen for one of its brands, or for all."""
+
+    def PutGuardPolicy(
+        self,
+        request: _guardrail_service_pb2.PutGuardPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guardrail_service_pb2.PutGuardPolicyResponse, _abc.Awaitable[_guardrail_service_pb2.PutGuardPolicyResponse]]:
+        """Replaces what the caller's organisation has chosen; checked as a whole before any of it holds."""
 
     def CheckToolCall(
         self,
@@ -108,5 +142,26 @@ class GuardrailServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_guardrail_service_pb2.ListToolsResponse, _abc.Awaitable[_guardrail_service_pb2.ListToolsResponse]]:
         """Lists the tools that the caller may use."""
+
+    def ApproveTool(
+        self,
+        request: _guardrail_service_pb2.ApproveToolRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guardrail_service_pb2.ApproveToolResponse, _abc.Awaitable[_guardrail_service_pb2.ApproveToolResponse]]:
+        """Approves the definition of a tool that has changed; until then nobody can call the tool."""
+
+    def DecideApproval(
+        self,
+        request: _guardrail_service_pb2.DecideApprovalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guardrail_service_pb2.DecideApprovalResponse, _abc.Awaitable[_guardrail_service_pb2.DecideApprovalResponse]]:
+        """Grants or refuses one call that was asked for, once."""
+
+    def ListApprovals(
+        self,
+        request: _guardrail_service_pb2.ListApprovalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_guardrail_service_pb2.ListApprovalsResponse, _abc.Awaitable[_guardrail_service_pb2.ListApprovalsResponse]]:
+        """Lists the calls that approval was asked for, newest first."""
 
 def add_GuardrailServiceServicer_to_server(servicer: GuardrailServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -288,7 +288,7 @@ class DecideAddressResponse(_message.Message):
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     PENALTY_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
-    """ALLOW, CHALLENGE, or THROTTLE while the address is suspended."""
+    """ALLOW, CHALLENGE, or DENY while the address is suspended."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     degraded: _builtins.bool
@@ -402,7 +402,7 @@ class DecideResponse(_message.Message):
     HEADER_FIELDS_FIELD_NUMBER: _builtins.int
     RESERVED_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     outcome: _decision_pb2.Outcome.ValueType
-    """ALLOW, THROTTLE, or DENY when it never fits."""
+    """ALLOW, THROTTLE, or DENY when it never fits or while the caller is suspended."""
     reason: _decision_pb2.Reason.ValueType
     """Why."""
     reservation: _builtins.str

@@ -62,6 +62,13 @@ class _RedactFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RedactFo
     """A JSON document, e.g. the arguments of a tool call: stays a valid one. Strings and keys are searched by their
     content, numbers as written (one that is replaced becomes a string); a key is context for its value.
     """
+    REDACT_FORMAT_CHAT: _RedactFormat.ValueType  # 3
+    """A JSON array of chat messages as chat APIs take them (`role`, `content` as a text or as parts, `tool_calls`): as JSON, but
+    what is said is searched as a text of its own, and roles, types, ids and names of functions stay unless a pattern finds
+    something in them. One call numbers the values of the whole list.
+    """
+    REDACT_FORMAT_AUTO: _RedactFormat.ValueType  # 4
+    """JSON where the text is a JSON object or array, else text: for what a tool gave back."""
 
 class RedactFormat(_RedactFormat, metaclass=_RedactFormatEnumTypeWrapper):
     """What a text is, and so what of it is searched and how it is put together again."""
@@ -74,7 +81,42 @@ REDACT_FORMAT_JSON: RedactFormat.ValueType  # 2
 """A JSON document, e.g. the arguments of a tool call: stays a valid one. Strings and keys are searched by their
 content, numbers as written (one that is replaced becomes a string); a key is context for its value.
 """
+REDACT_FORMAT_CHAT: RedactFormat.ValueType  # 3
+"""A JSON array of chat messages as chat APIs take them (`role`, `content` as a text or as parts, `tool_calls`): as JSON, but
+what is said is searched as a text of its own, and roles, types, ids and names of functions stay unless a pattern finds
+something in them. One call numbers the values of the whole list.
+"""
+REDACT_FORMAT_AUTO: RedactFormat.ValueType  # 4
+"""JSON where the text is a JSON object or array, else text: for what a tool gave back."""
 Global___RedactFormat: _TypeAlias = RedactFormat  # noqa: Y015
+
+class _RestoreSink:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RestoreSinkEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RestoreSink.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESTORE_SINK_UNSPECIFIED: _RestoreSink.ValueType  # 0
+    """Not stated: shown for text, arguments of a tool for JSON."""
+    RESTORE_SINK_SHOWN: _RestoreSink.ValueType  # 1
+    """Shown to the user whose values they are."""
+    RESTORE_SINK_TOOL_ARGUMENT: _RestoreSink.ValueType  # 2
+    """Arguments of a tool call."""
+    RESTORE_SINK_EMAIL: _RestoreSink.ValueType  # 3
+    """The text of a mail."""
+
+class RestoreSink(_RestoreSink, metaclass=_RestoreSinkEnumTypeWrapper):
+    """Where a restored text goes. The policy says which kinds of values may go there."""
+
+RESTORE_SINK_UNSPECIFIED: RestoreSink.ValueType  # 0
+"""Not stated: shown for text, arguments of a tool for JSON."""
+RESTORE_SINK_SHOWN: RestoreSink.ValueType  # 1
+"""Shown to the user whose values they are."""
+RESTORE_SINK_TOOL_ARGUMENT: RestoreSink.ValueType  # 2
+"""Arguments of a tool call."""
+RESTORE_SINK_EMAIL: RestoreSink.ValueType  # 3
+"""The text of a mail."""
+Global___RestoreSink: _TypeAlias = RestoreSink  # noqa: Y015
 
 class _RestoreFormat:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -99,6 +141,54 @@ RESTORE_FORMAT_MARKDOWN: RestoreFormat.ValueType  # 1
 RESTORE_FORMAT_JSON: RestoreFormat.ValueType  # 2
 """A JSON document: values are filled into strings, escaped; nothing into keys, links or the fields to keep."""
 Global___RestoreFormat: _TypeAlias = RestoreFormat  # noqa: Y015
+
+class _PlaceholderStyle:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlaceholderStyleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlaceholderStyle.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLACEHOLDER_STYLE_UNSPECIFIED: _PlaceholderStyle.ValueType  # 0
+    """Not stated: as the installation has it."""
+    PLACEHOLDER_STYLE_READABLE: _PlaceholderStyle.ValueType  # 1
+    """Readable: `<US_SSN_2>`."""
+    PLACEHOLDER_STYLE_TAGGED: _PlaceholderStyle.ValueType  # 2
+    """With a tag that nobody can make up: `<US_SSN_2_TK7QX2M4A>`. One without its tag is not put back."""
+
+class PlaceholderStyle(_PlaceholderStyle, metaclass=_PlaceholderStyleEnumTypeWrapper):
+    """How placeholders are written."""
+
+PLACEHOLDER_STYLE_UNSPECIFIED: PlaceholderStyle.ValueType  # 0
+"""Not stated: as the installation has it."""
+PLACEHOLDER_STYLE_READABLE: PlaceholderStyle.ValueType  # 1
+"""Readable: `<US_SSN_2>`."""
+PLACEHOLDER_STYLE_TAGGED: PlaceholderStyle.ValueType  # 2
+"""With a tag that nobody can make up: `<US_SSN_2_TK7QX2M4A>`. One without its tag is not put back."""
+Global___PlaceholderStyle: _TypeAlias = PlaceholderStyle  # noqa: Y015
+
+class _LateNames:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LateNamesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LateNames.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LATE_NAMES_UNSPECIFIED: _LateNames.ValueType  # 0
+    """Not stated: as the installation has it."""
+    LATE_NAMES_CLOSED: _LateNames.ValueType  # 1
+    """The call is refused."""
+    LATE_NAMES_PATTERNS_ONLY: _LateNames.ValueType  # 2
+    """The call goes on with what patterns found, and its answer says `degraded`."""
+
+class LateNames(_LateNames, metaclass=_LateNamesEnumTypeWrapper):
+    """What happens when names are not found in time."""
+
+LATE_NAMES_UNSPECIFIED: LateNames.ValueType  # 0
+"""Not stated: as the installation has it."""
+LATE_NAMES_CLOSED: LateNames.ValueType  # 1
+"""The call is refused."""
+LATE_NAMES_PATTERNS_ONLY: LateNames.ValueType  # 2
+"""The call goes on with what patterns found, and its answer says `degraded`."""
+Global___LateNames: _TypeAlias = LateNames  # noqa: Y015
 
 @_typing.final
 class Finding(_message.Message):
@@ -245,6 +335,7 @@ class RedactRequest(_message.Message):
     ALSO_FIELD_NUMBER: _builtins.int
     OFFSET_UNIT_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    FORMATS_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation that the placeholders belong to."""
     offset_unit: Global___OffsetUnit.ValueType
@@ -259,6 +350,10 @@ class RedactRequest(_message.Message):
     def also(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entity types beyond the policy's own; never fewer."""
 
+    @_builtins.property
+    def formats(self) -> _containers.RepeatedScalarFieldContainer[Global___RedactFormat.ValueType]:
+        """What each text is, in order; empty: all are of `format`, otherwise one entry for each text."""
+
     def __init__(
         self,
         *,
@@ -267,10 +362,11 @@ class RedactRequest(_message.Message):
         also: _abc.Iterable[_builtins.str] | None = ...,
         offset_unit: Global___OffsetUnit.ValueType = ...,
         format: Global___RedactFormat.ValueType = ...,
+        formats: _abc.Iterable[Global___RedactFormat.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["also", b"also", "conversation", b"conversation", "format", b"format", "offset_unit", b"offset_unit", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["also", b"also", "conversation", b"conversation", "format", b"format", "formats", b"formats", "offset_unit", b"offset_unit", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -401,6 +497,36 @@ class RedactBatchResponse(_message.Message):
 Global___RedactBatchResponse: _TypeAlias = RedactBatchResponse  # noqa: Y015
 
 @_typing.final
+class FieldEntities(_message.Message):
+    """Kinds of values that one field of a JSON document may take, whatever the policy says of the sink: its owner's word, for
+    instance a tool's definition.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTER_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    pointer: _builtins.str
+    """JSON pointer of the field; "*" as a step means every item or member."""
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Entity types."""
+
+    def __init__(
+        self,
+        *,
+        pointer: _builtins.str = ...,
+        entities: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "pointer", b"pointer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldEntities: _TypeAlias = FieldEntities  # noqa: Y015
+
+@_typing.final
 class RestoreRequest(_message.Message):
     """Request of Restore."""
 
@@ -410,10 +536,14 @@ class RestoreRequest(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     KEEP_FIELD_NUMBER: _builtins.int
+    SINK_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation that the placeholders belong to."""
     format: Global___RestoreFormat.ValueType
     """What the texts are."""
+    sink: Global___RestoreSink.ValueType
+    """Where the texts go."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts with placeholders."""
@@ -422,6 +552,10 @@ class RestoreRequest(_message.Message):
     def keep(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """JSON pointers of fields that stay as they are (arguments that leave the product); only with JSON."""
 
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldEntities]:
+        """Fields that may take more kinds of values than the policy allows in arguments of tools; only with JSON."""
+
     def __init__(
         self,
         *,
@@ -429,10 +563,12 @@ class RestoreRequest(_message.Message):
         texts: _abc.Iterable[_builtins.str] | None = ...,
         format: Global___RestoreFormat.ValueType = ...,
         keep: _abc.Iterable[_builtins.str] | None = ...,
+        sink: Global___RestoreSink.ValueType = ...,
+        fields: _abc.Iterable[Global___FieldEntities] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "format", b"format", "keep", b"keep", "texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "fields", b"fields", "format", b"format", "keep", b"keep", "sink", b"sink", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -453,7 +589,7 @@ class RestoreResponse(_message.Message):
     unknown: _builtins.int
     """Placeholders that were never issued here or are forgotten: left as they stand."""
     withheld: _builtins.int
-    """Placeholders that were not filled in because of where they stand (a link, an image, a field to keep)."""
+    """Placeholders that were not filled in because of where they stand (a link, an image, a field to keep) or go (the sink)."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """One text for each given one, in order."""
@@ -482,19 +618,23 @@ class RestoreStreamRequest(_message.Message):
 
     CONVERSATION_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    SINK_FIELD_NUMBER: _builtins.int
     conversation: _builtins.str
     """Conversation; on the first message only."""
     chunk: _builtins.str
     """Next piece of text."""
+    sink: Global___RestoreSink.ValueType
+    """Where the text goes; on the first message only."""
     def __init__(
         self,
         *,
         conversation: _builtins.str = ...,
         chunk: _builtins.str = ...,
+        sink: Global___RestoreSink.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "conversation", b"conversation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "conversation", b"conversation", "sink", b"sink"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -551,17 +691,361 @@ class EndConversationResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXISTED_FIELD_NUMBER: _builtins.int
+    KEY_DESTROYED_FIELD_NUMBER: _builtins.int
     existed: _builtins.bool
     """True when there was a mapping to forget."""
+    key_destroyed: _builtins.bool
+    """True when the conversation's key was there and is destroyed: no copy of its values without that key opens again."""
     def __init__(
         self,
         *,
         existed: _builtins.bool = ...,
+        key_destroyed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["existed", b"existed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["existed", b"existed", "key_destroyed", b"key_destroyed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EndConversationResponse: _TypeAlias = EndConversationResponse  # noqa: Y015
+
+@_typing.final
+class Recognizer(_message.Message):
+    """A recognizer that an organisation brings: a type of personal data, and the pattern by which it is found. In force in
+    every process within seconds, for every brand of the organisation, and for nobody else.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    PATTERN_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    UPDATED_AT_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """Type of what it finds; capitals, no number at its end, and not one that is found already."""
+    pattern: _builtins.str
+    """Pattern in the syntax of RE2 (matched in linear time, whatever the case); must not match an empty text."""
+    score: _builtins.float
+    """Confidence of a hit, above 0 and at most 1; a word of the context near it adds 0.35."""
+    etag: _builtins.str
+    """State that was read; empty writes over any. Set in answers."""
+    @_builtins.property
+    def context(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Words and phrases that speak of it."""
+
+    @_builtins.property
+    def updated_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was last changed; only in answers."""
+
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        pattern: _builtins.str = ...,
+        score: _builtins.float = ...,
+        context: _abc.Iterable[_builtins.str] | None = ...,
+        etag: _builtins.str = ...,
+        updated_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entity", b"entity", "etag", b"etag", "pattern", b"pattern", "score", b"score", "updated_at", b"updated_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recognizer: _TypeAlias = Recognizer  # noqa: Y015
+
+@_typing.final
+class PutRecognizerRequest(_message.Message):
+    """Request of PutRecognizer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECOGNIZER_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    validate_only: _builtins.bool
+    """Checks and tries it, and keeps nothing."""
+    @_builtins.property
+    def recognizer(self) -> Global___Recognizer:
+        """The recognizer."""
+
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts to try it on. They are kept nowhere."""
+
+    def __init__(
+        self,
+        *,
+        recognizer: Global___Recognizer | None = ...,
+        samples: _abc.Iterable[_builtins.str] | None = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recognizer", b"recognizer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recognizer", b"recognizer", "samples", b"samples", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutRecognizerRequest: _TypeAlias = PutRecognizerRequest  # noqa: Y015
+
+@_typing.final
+class PutRecognizerResponse(_message.Message):
+    """Response of PutRecognizer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECOGNIZER_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    policy_version: _builtins.str
+    """Version of the policy that it is part of."""
+    @_builtins.property
+    def recognizer(self) -> Global___Recognizer:
+        """As it is stored now, or would be."""
+
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___Detection]:
+        """What this recognizer alone would replace in each sample, in code points."""
+
+    def __init__(
+        self,
+        *,
+        recognizer: Global___Recognizer | None = ...,
+        samples: _abc.Iterable[Global___Detection] | None = ...,
+        policy_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recognizer", b"recognizer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy_version", b"policy_version", "recognizer", b"recognizer", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutRecognizerResponse: _TypeAlias = PutRecognizerResponse  # noqa: Y015
+
+@_typing.final
+class ListRecognizersRequest(_message.Message):
+    """Request of ListRecognizers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecognizersRequest: _TypeAlias = ListRecognizersRequest  # noqa: Y015
+
+@_typing.final
+class ListRecognizersResponse(_message.Message):
+    """Response of ListRecognizers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECOGNIZERS_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    policy_version: _builtins.str
+    """Version of the policy in force."""
+    @_builtins.property
+    def recognizers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recognizer]:
+        """All of them, by type."""
+
+    def __init__(
+        self,
+        *,
+        recognizers: _abc.Iterable[Global___Recognizer] | None = ...,
+        policy_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy_version", b"policy_version", "recognizers", b"recognizers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecognizersResponse: _TypeAlias = ListRecognizersResponse  # noqa: Y015
+
+@_typing.final
+class DeleteRecognizerRequest(_message.Message):
+    """Request of DeleteRecognizer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """Type that it finds."""
+    etag: _builtins.str
+    """State that was read; empty deletes any."""
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity", b"entity", "etag", b"etag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRecognizerRequest: _TypeAlias = DeleteRecognizerRequest  # noqa: Y015
+
+@_typing.final
+class DeleteRecognizerResponse(_message.Message):
+    """Response of DeleteRecognizer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXISTED_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    existed: _builtins.bool
+    """True when there was one."""
+    policy_version: _builtins.str
+    """Version of the policy without it."""
+    def __init__(
+        self,
+        *,
+        existed: _builtins.bool = ...,
+        policy_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["existed", b"existed", "policy_version", b"policy_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteRecognizerResponse: _TypeAlias = DeleteRecognizerResponse  # noqa: Y015
+
+@_typing.final
+class RedactionSettings(_message.Message):
+    """What an organisation chose for all its brands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACEHOLDER_STYLE_FIELD_NUMBER: _builtins.int
+    LATE_NAMES_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    placeholder_style: Global___PlaceholderStyle.ValueType
+    """How placeholders are written."""
+    late_names: Global___LateNames.ValueType
+    """What late names mean."""
+    etag: _builtins.str
+    """State that was read; empty writes over any. Set in answers."""
+    def __init__(
+        self,
+        *,
+        placeholder_style: Global___PlaceholderStyle.ValueType = ...,
+        late_names: Global___LateNames.ValueType = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "late_names", b"late_names", "placeholder_style", b"placeholder_style"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedactionSettings: _TypeAlias = RedactionSettings  # noqa: Y015
+
+@_typing.final
+class GetRedactionSettingsRequest(_message.Message):
+    """Request of GetRedactionSettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRedactionSettingsRequest: _TypeAlias = GetRedactionSettingsRequest  # noqa: Y015
+
+@_typing.final
+class GetRedactionSettingsResponse(_message.Message):
+    """Response of GetRedactionSettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    policy_version: _builtins.str
+    """Version of the policy in force."""
+    @_builtins.property
+    def settings(self) -> Global___RedactionSettings:
+        """The choices; unspecified where there is none."""
+
+    def __init__(
+        self,
+        *,
+        settings: Global___RedactionSettings | None = ...,
+        policy_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy_version", b"policy_version", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRedactionSettingsResponse: _TypeAlias = GetRedactionSettingsResponse  # noqa: Y015
+
+@_typing.final
+class PutRedactionSettingsRequest(_message.Message):
+    """Request of PutRedactionSettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def settings(self) -> Global___RedactionSettings:
+        """All choices; what is unspecified follows the installation again."""
+
+    def __init__(
+        self,
+        *,
+        settings: Global___RedactionSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutRedactionSettingsRequest: _TypeAlias = PutRedactionSettingsRequest  # noqa: Y015
+
+@_typing.final
+class PutRedactionSettingsResponse(_message.Message):
+    """Response of PutRedactionSettings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    policy_version: _builtins.str
+    """Version of the policy that they are part of."""
+    @_builtins.property
+    def settings(self) -> Global___RedactionSettings:
+        """The choices as they are now."""
+
+    def __init__(
+        self,
+        *,
+        settings: Global___RedactionSettings | None = ...,
+        policy_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy_version", b"policy_version", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutRedactionSettingsResponse: _TypeAlias = PutRedactionSettingsResponse  # noqa: Y015

@@ -65,6 +65,31 @@ class RedactionServiceStub:
                 request_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.EndConversationRequest.SerializeToString,
                 response_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.EndConversationResponse.FromString,
                 _registered_method=True)
+        self.PutRecognizer = channel.unary_unary(
+                '/hauberk.redaction.v1.RedactionService/PutRecognizer',
+                request_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRecognizerRequest.SerializeToString,
+                response_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRecognizerResponse.FromString,
+                _registered_method=True)
+        self.ListRecognizers = channel.unary_unary(
+                '/hauberk.redaction.v1.RedactionService/ListRecognizers',
+                request_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.ListRecognizersRequest.SerializeToString,
+                response_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.ListRecognizersResponse.FromString,
+                _registered_method=True)
+        self.DeleteRecognizer = channel.unary_unary(
+                '/hauberk.redaction.v1.RedactionService/DeleteRecognizer',
+                request_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.DeleteRecognizerRequest.SerializeToString,
+                response_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.DeleteRecognizerResponse.FromString,
+                _registered_method=True)
+        self.GetRedactionSettings = channel.unary_unary(
+                '/hauberk.redaction.v1.RedactionService/GetRedactionSettings',
+                request_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.GetRedactionSettingsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.GetRedactionSettingsResponse.FromString,
+                _registered_method=True)
+        self.PutRedactionSettings = channel.unary_unary(
+                '/hauberk.redaction.v1.RedactionService/PutRedactionSettings',
+                request_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRedactionSettingsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRedactionSettingsResponse.FromString,
+                _registered_method=True)
 
 
 class RedactionServiceServicer:
@@ -107,7 +132,42 @@ class RedactionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EndConversation(self, request, context):
-        """Forgets a conversation's mapping at once.
+        """Destroys a conversation's key and forgets its mapping at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutRecognizer(self, request, context):
+        """Adds a recognizer of the organisation, or replaces it; tries it on samples first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecognizers(self, request, context):
+        """Every recognizer of the organisation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRecognizer(self, request, context):
+        """Takes a recognizer away. What it had replaced is not put back any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRedactionSettings(self, request, context):
+        """What the organisation chose.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutRedactionSettings(self, request, context):
+        """Chooses for the organisation, in place of what the installation has.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,6 +205,31 @@ def add_RedactionServiceServicer_to_server(servicer, server):
                     servicer.EndConversation,
                     request_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.EndConversationRequest.FromString,
                     response_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.EndConversationResponse.SerializeToString,
+            ),
+            'PutRecognizer': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutRecognizer,
+                    request_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRecognizerRequest.FromString,
+                    response_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRecognizerResponse.SerializeToString,
+            ),
+            'ListRecognizers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecognizers,
+                    request_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.ListRecognizersRequest.FromString,
+                    response_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.ListRecognizersResponse.SerializeToString,
+            ),
+            'DeleteRecognizer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRecognizer,
+                    request_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.DeleteRecognizerRequest.FromString,
+                    response_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.DeleteRecognizerResponse.SerializeToString,
+            ),
+            'GetRedactionSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRedactionSettings,
+                    request_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.GetRedactionSettingsRequest.FromString,
+                    response_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.GetRedactionSettingsResponse.SerializeToString,
+            ),
+            'PutRedactionSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutRedactionSettings,
+                    request_deserializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRedactionSettingsRequest.FromString,
+                    response_serializer=hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRedactionSettingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +395,141 @@ class RedactionService:
             '/hauberk.redaction.v1.RedactionService/EndConversation',
             hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.EndConversationRequest.SerializeToString,
             hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.EndConversationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutRecognizer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.redaction.v1.RedactionService/PutRecognizer',
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRecognizerRequest.SerializeToString,
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRecognizerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecognizers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.redaction.v1.RedactionService/ListRecognizers',
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.ListRecognizersRequest.SerializeToString,
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.ListRecognizersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRecognizer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.redaction.v1.RedactionService/DeleteRecognizer',
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.DeleteRecognizerRequest.SerializeToString,
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.DeleteRecognizerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRedactionSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.redaction.v1.RedactionService/GetRedactionSettings',
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.GetRedactionSettingsRequest.SerializeToString,
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.GetRedactionSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutRedactionSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.redaction.v1.RedactionService/PutRedactionSettings',
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRedactionSettingsRequest.SerializeToString,
+            hauberk_dot_redaction_dot_v1_dot_redaction__service__pb2.PutRedactionSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,7 +44,17 @@ class RedactionServiceStub:
     RestoreStream: _grpc.StreamStreamMultiCallable[_redaction_service_pb2.RestoreStreamRequest, _redaction_service_pb2.RestoreStreamResponse]
     """Restore chunk by chunk; holds back only a possible beginning of a placeholder."""
     EndConversation: _grpc.UnaryUnaryMultiCallable[_redaction_service_pb2.EndConversationRequest, _redaction_service_pb2.EndConversationResponse]
-    """Forgets a conversation's mapping at once."""
+    """Destroys a conversation's key and forgets its mapping at once."""
+    PutRecognizer: _grpc.UnaryUnaryMultiCallable[_redaction_service_pb2.PutRecognizerRequest, _redaction_service_pb2.PutRecognizerResponse]
+    """Adds a recognizer of the organisation, or replaces it; tries it on samples first."""
+    ListRecognizers: _grpc.UnaryUnaryMultiCallable[_redaction_service_pb2.ListRecognizersRequest, _redaction_service_pb2.ListRecognizersResponse]
+    """Every recognizer of the organisation."""
+    DeleteRecognizer: _grpc.UnaryUnaryMultiCallable[_redaction_service_pb2.DeleteRecognizerRequest, _redaction_service_pb2.DeleteRecognizerResponse]
+    """Takes a recognizer away. What it had replaced is not put back any more."""
+    GetRedactionSettings: _grpc.UnaryUnaryMultiCallable[_redaction_service_pb2.GetRedactionSettingsRequest, _redaction_service_pb2.GetRedactionSettingsResponse]
+    """What the organisation chose."""
+    PutRedactionSettings: _grpc.UnaryUnaryMultiCallable[_redaction_service_pb2.PutRedactionSettingsRequest, _redaction_service_pb2.PutRedactionSettingsResponse]
+    """Chooses for the organisation, in place of what the installation has."""
 
 @_typing.type_check_only
 class RedactionServiceAsyncStub(RedactionServiceStub):
@@ -62,7 +72,17 @@ class RedactionServiceAsyncStub(RedactionServiceStub):
     RestoreStream: _aio.StreamStreamMultiCallable[_redaction_service_pb2.RestoreStreamRequest, _redaction_service_pb2.RestoreStreamResponse]  # type: ignore[assignment]
     """Restore chunk by chunk; holds back only a possible beginning of a placeholder."""
     EndConversation: _aio.UnaryUnaryMultiCallable[_redaction_service_pb2.EndConversationRequest, _redaction_service_pb2.EndConversationResponse]  # type: ignore[assignment]
-    """Forgets a conversation's mapping at once."""
+    """Destroys a conversation's key and forgets its mapping at once."""
+    PutRecognizer: _aio.UnaryUnaryMultiCallable[_redaction_service_pb2.PutRecognizerRequest, _redaction_service_pb2.PutRecognizerResponse]  # type: ignore[assignment]
+    """Adds a recognizer of the organisation, or replaces it; tries it on samples first."""
+    ListRecognizers: _aio.UnaryUnaryMultiCallable[_redaction_service_pb2.ListRecognizersRequest, _redaction_service_pb2.ListRecognizersResponse]  # type: ignore[assignment]
+    """Every recognizer of the organisation."""
+    DeleteRecognizer: _aio.UnaryUnaryMultiCallable[_redaction_service_pb2.DeleteRecognizerRequest, _redaction_service_pb2.DeleteRecognizerResponse]  # type: ignore[assignment]
+    """Takes a recognizer away. What it had replaced is not put back any more."""
+    GetRedactionSettings: _aio.UnaryUnaryMultiCallable[_redaction_service_pb2.GetRedactionSettingsRequest, _redaction_service_pb2.GetRedactionSettingsResponse]  # type: ignore[assignment]
+    """What the organisation chose."""
+    PutRedactionSettings: _aio.UnaryUnaryMultiCallable[_redaction_service_pb2.PutRedactionSettingsRequest, _redaction_service_pb2.PutRedactionSettingsResponse]  # type: ignore[assignment]
+    """Chooses for the organisation, in place of what the installation has."""
 
 class RedactionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Personal data out, placeholders in, and back to its owner only."""
@@ -107,6 +127,41 @@ class RedactionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _redaction_service_pb2.EndConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_redaction_service_pb2.EndConversationResponse, _abc.Awaitable[_redaction_service_pb2.EndConversationResponse]]:
-        """Forgets a conversation's mapping at once."""
+        """Destroys a conversation's key and forgets its mapping at once."""
+
+    def PutRecognizer(
+        self,
+        request: _redaction_service_pb2.PutRecognizerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_redaction_service_pb2.PutRecognizerResponse, _abc.Awaitable[_redaction_service_pb2.PutRecognizerResponse]]:
+        """Adds a recognizer of the organisation, or replaces it; tries it on samples first."""
+
+    def ListRecognizers(
+        self,
+        request: _redaction_service_pb2.ListRecognizersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_redaction_service_pb2.ListRecognizersResponse, _abc.Awaitable[_redaction_service_pb2.ListRecognizersResponse]]:
+        """Every recognizer of the organisation."""
+
+    def DeleteRecognizer(
+        self,
+        request: _redaction_service_pb2.DeleteRecognizerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_redaction_service_pb2.DeleteRecognizerResponse, _abc.Awaitable[_redaction_service_pb2.DeleteRecognizerResponse]]:
+        """Takes a recognizer away. What it had replaced is not put back any more."""
+
+    def GetRedactionSettings(
+        self,
+        request: _redaction_service_pb2.GetRedactionSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_redaction_service_pb2.GetRedactionSettingsResponse, _abc.Awaitable[_redaction_service_pb2.GetRedactionSettingsResponse]]:
+        """What the organisation chose."""
+
+    def PutRedactionSettings(
+        self,
+        request: _redaction_service_pb2.PutRedactionSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_redaction_service_pb2.PutRedactionSettingsResponse, _abc.Awaitable[_redaction_service_pb2.PutRedactionSettingsResponse]]:
+        """Chooses for the organisation, in place of what the installation has."""
 
 def add_RedactionServiceServicer_to_server(servicer: RedactionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

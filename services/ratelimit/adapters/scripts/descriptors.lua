@@ -15,7 +15,12 @@ for g, group in ipairs(groups) do
   local values = redis.call('HMGET', KEYS[g], unpack(names))
   for i, spec in ipairs(specs) do
     local algo, cap, period = spec[2], spec[3], spec[4]
-    local w, cur, prev = view(algo, period, values[i])
+    local w, cur, prev
+    if algo == GCRA then
+      w = whole(values[i])
+    else
+      w, cur, prev = view(algo, period, read_state(values[i]))
+    end
     local fits, wait = 1, 0
     if not settle or hits == 0 then
       -- To look means to ask whether there is room for one more.
@@ -44,7 +49,7 @@ for g, group in ipairs(groups) do
         fields[#fields + 1] = int(w)
       else
         cur = cur + hits
-        fields[#fields + 1] = int(w) .. ':' .. int(cur) .. ':' .. int(prev)
+        fields[#fields + 1] = state(w, cur, prev)
       end
     end
     local left, reset = standing(algo, cap, period, w, cur, prev)

@@ -52,14 +52,13 @@ end
 
 -- State of entry i as seen from the window in which it was reserved: what is used there, or nil when that is over.
 local function within(i, value)
-  local w, cur, prev = match(value or '', '^(%d+):(%d+):(%d+)$')
-  w = tonumber(w)
+  local w, cur, prev = read_state(value)
   if not w or w < e[i + WINDOW] then
     return 0
   elseif w == e[i + WINDOW] then
-    return tonumber(cur)
+    return cur
   elseif w == e[i + AFTER] then
-    return tonumber(prev)
+    return prev
   end
   return nil
 end
@@ -76,7 +75,13 @@ end
 
 local function rolling(i, need)
   local algo, cap, period = e[i + ALGO], e[i + CAP], e[i + PERIOD]
-  local w, cur, prev, _, after = view(algo, period, redis.call('HGET', hold.k[e[i + KEY]], e[i + FIELD]))
+  local value = redis.call('HGET', hold.k[e[i + KEY]], e[i + FIELD])
+  local w, cur, prev, _, after
+  if algo == GCRA then
+    w = whole(value)
+  else
+    w, cur, prev, _, after = view(algo, period, read_state(value))
+  end
   local left, reset = standing(algo, cap, period, w, cur, prev, after)
   local fits, wait = 1, 0
   if need > 0 and (algo == GCRA or w == e[i + WINDOW]) then

@@ -1,25 +1,18 @@
 -- Reads what is held against subjects; when asked, wipes it, and sets counters to zero.
 -- KEYS: subjects, all in one slot.
--- ARGV: rules of penalties as MessagePack (or empty), wipe (0|1), then ids of limits to set to zero (of every subject).
--- Reply: now ms; then for each subject: score, strikes, level, until ms, reports by kind as JSON, counters set to zero
+-- ARGV: rules of penalties as MessagePack (or empty), wipe (0|1), 1 when a limit's windows are a calendar's, then ids of
+--       limits to set to zero (of every subject): `reset.lua`.
+-- Reply: now ms, or alone why nothing was done (-1, -2: `reset.lua`); then for each subject: score, strikes, level, until ms, reports by kind as JSON, counters set to zero
 --        as JSON: [field, what it was] each.
---
--- A counter is set to zero, not taken away: a missing one would look like one that was lost.
 
 local rules = ARGV[1] ~= '' and cmsgpack.unpack(ARGV[1])
 local reply = {now_ms}
 
-local function zero(key, id)
-  local found = {}
-  for _, name in ipairs(redis.call('HKEYS', key)) do
-    if string.sub(name, 1, #id + 1) == id .. '|' then
-      local value = redis.call('HGET', key, name)
-      local window = match(value, '^(%d+):%d+:%d+$')
-      redis.call('HSET', key, name, window and window .. ':0:0' or '0')
-      found[#found + 1] = {name, value}
-    end
+for _, key in ipairs(KEYS) do
+  local why_not = ARGV[4] and hindered(key, ARGV[3] == '1')
+  if why_not then
+    return {why_not}
   end
-  return found
 end
 
 for _, key in ipairs(KEYS) do
@@ -33,7 +26,7 @@ for _, key in ipairs(KEYS) do
     redis.call('HDEL', key, 'pen', 'why', 'near')
   end
   local cleared = {}
-  for i = 3, #ARGV do
+  for i = 4, #ARGV do
     for _, pair in ipairs(zero(key, ARGV[i])) do
       cleared[#cleared + 1] = pair
     end

@@ -1,13 +1,4 @@
 -- Holds: what was charged for a request, and how it is moved later.
---
--- A hold is one value: s state (held, taken, committed, released, expired), w workload, f fingerprint, at, x expiry,
--- pi and po price, t and m tokens and money asked for so far, k keys of subjects, v their sets of what is in flight,
--- r what was added already, e one entry for each limit, flat: see the names below.
-local KEY, FIELD, ALGO, UNIT, AMOUNT, ASKED, CAP, PERIOD, KEEP, TTL, OBSERVE, WINDOW, BEFORE, AFTER =
-  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-local ENTRY = 14
-
-local record -- ledger.lua
 
 -- Price in micro-USD, rounded up once over both directions. The product may pass 2^53, so it is taken apart:
 -- tokens = a * 10^4 + b.
@@ -29,7 +20,7 @@ local function adjust(hold, i, delta)
   if not value and delta < 0 then
     return
   end
-  local written
+  local written, rolled
   if e[i + ALGO] == GCRA then
     local tat = max(tonumber(value or 0), now)
     if delta > 0 then
@@ -41,9 +32,9 @@ local function adjust(hold, i, delta)
     written = int(tat)
   else
     local own = e[i + WINDOW]
-    local w, cur, prev = match(value or '', '^(%d+):(%d+):(%d+)$')
-    w, cur, prev = tonumber(w), tonumber(cur), tonumber(prev)
+    local w, cur, prev = read_state(value)
     if not w or w < own then
+      rolled = true
       -- Not written since the reservation's window began (an entry of 0 writes nothing).
       w, cur, prev = own, 0, (w and w == e[i + BEFORE]) and cur or 0
     end
@@ -54,10 +45,10 @@ local function adjust(hold, i, delta)
     else
       return
     end
-    written = format('%.0f:%.0f:%.0f', w, cur, prev)
+    written = state(w, cur, prev)
   end
   redis.call('HSET', key, field, written)
-  if not value then
+  if not value or rolled then
     redis.call('PEXPIRE', key, int(e[i + TTL]))
   end
 end
@@ -81,9 +72,10 @@ local function expire(hold, name)
   hold.s = 'expired'
 end
 
--- Bounded, so that one unlucky caller never pays for a thousand abandoned holds.
-local function reap(index, tombstone_ms)
-  for _, key in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', int(now), 'LIMIT', 0, 8)) do
+-- Those of the holds in this index that are over, a bounded number: one unlucky caller never pays for a thousand
+-- abandoned ones.
+local function reap(index, due, tombstone_ms)
+  for _, key in ipairs(due) do
     local raw = redis.call('GET', key)
     if raw then
       local hold = cmsgpack.unpack(raw)

@@ -4,12 +4,6 @@
 --   log      the stream; it expires long after the last window that its entries belong to
 -- An organisation has no colon in its name, other partitions have one: they hold no budgets.
 
-local LOG_LIFE = '6048000000' -- 70 days
-
-local function beside(index, name)
-  return string.sub(index, 1, -3) .. name -- the index is named `hx`
-end
-
 local function kept_whole(index)
   return LEDGER > 0 and not string.find(index, '{[^}]*:')
 end
@@ -37,14 +31,8 @@ local function charges_of(index, hold, moved)
   return rows[1] and cjson.encode(rows) or '[]'
 end
 
--- `kind`: open (reserved, or added to), taken, committed, released, expired, late (settled after it had expired).
-function record(index, kind, name, hold, packed, moved, tokens, money)
-  if not kept_whole(index) then
-    return
+local function record(index, kind, name, hold, packed, moved, tokens, money)
+  if kept_whole(index) then
+    append(index, kind, name, hold, charges_of(index, hold, moved), packed, tokens, money)
   end
-  local log = beside(index, 'log')
-  redis.call('XADD', log, '*', 'k', kind, 'i', string.sub(name, #index + 1), 'o', int(hold.at), 'a', int(now),
-    'w', hold.w, 't', int(tokens or hold.t), 'm', int(money or hold.m), 'x', int(hold.x), 'h', packed or '',
-    'c', charges_of(index, hold, moved))
-  redis.call('PEXPIRE', log, LOG_LIFE)
 end

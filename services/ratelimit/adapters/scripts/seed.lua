@@ -28,13 +28,12 @@ local parts = cjson.decode(ARGV[4])
 for _, row in ipairs(parts.fields) do
   local key = prefix .. row[1]
   local own, amount = tonumber(row[3]), tonumber(row[4])
-  local w, cur, prev = string.match(redis.call('HGET', key, row[2]) or '', '^(%d+):(%d+):(%d+)$')
-  w, cur = tonumber(w), tonumber(cur)
+  local w, cur, prev = read_state(redis.call('HGET', key, row[2]))
   -- Never less than is known here: the ledger may be the one that was put back from a copy.
   if not w or w < own then
-    redis.call('HSET', key, row[2], string.format('%.0f:%.0f:0', own, amount))
+    redis.call('HSET', key, row[2], state(own, amount, 0))
   elseif w == own and cur < amount then
-    redis.call('HSET', key, row[2], string.format('%.0f:%.0f:%s', own, amount, prev))
+    redis.call('HSET', key, row[2], state(own, amount, prev))
   end
   if redis.call('PTTL', key) < tonumber(row[5]) then
     redis.call('PEXPIRE', key, row[5])

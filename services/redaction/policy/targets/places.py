@@ -7,6 +7,7 @@ from typing import Protocol
 
 from services.redaction.policy.targets.brackets import Definition, LinkTarget
 from services.redaction.policy.targets.hosts import allowed
+from services.redaction.policy.targets.line import Line
 from services.redaction.policy.targets.tags import RawText, Tag
 from services.redaction.policy.targets.url_run import UrlRun
 
@@ -38,6 +39,7 @@ class Places:
 
     def __init__(self, hosts: frozenset[str], *further: Reader) -> None:
         self._hosts = hosts
+        self.line = Line()
         self._readers: tuple[Reader, ...] = (UrlRun(), LinkTarget(), Definition(), Tag(), RawText(), *further)
         self._unread: list[str] = []
         self._size = 0
@@ -50,7 +52,7 @@ class Places:
             self._read()
 
     def here(self) -> Place:
-        """What the place after everything fed so far allows."""
+        """What the place after everything fed so far allows; brings `line` up to it, too."""
         self._read()
         targets = [target for reader in self._readers if (target := reader.target()) is not None]
         if not targets:
@@ -62,5 +64,6 @@ class Places:
         self._unread.clear()
         self._size = 0
         if text:
+            self.line.feed(text)
             for reader in self._readers:
                 reader.feed(text)
