@@ -1,4 +1,4 @@
-"""`python -m bench NAME [--json] [--small | --full]`: NAME is one of those that `--help` lists, or all.
+"""`python -m bench NAME [--json] [--small | --full] [--only CASE]`: NAME is one of those that `--help` lists, or all.
 
 `guardrail-eval --data FILE` asks how often the guardrail is right, `redaction-eval --data FILE` what detection finds,
 `near-eval --data FILE` which bursts of nearly equal questions are noticed.
@@ -18,7 +18,7 @@ from typing import Any
 from rich.table import Table
 
 from bench import guardrail_eval, near_eval, redaction_eval
-from bench.harness import NAMES, measure
+from bench.harness import NAMES, cases_of, measure
 from bench.rows import Row
 from cli.terminal import err, out
 
@@ -38,12 +38,15 @@ def main() -> int:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--small", action="store_true", help="few calls: shows that it runs")
     size.add_argument("--full", action="store_true", help="enough calls for stable figures")
+    parser.add_argument("--only", default="", metavar="CASE", help="this case alone (overspend: race or chaos)")
     args = parser.parse_args()
+    if args.only and (args.name == "all" or args.only not in cases_of(args.name)):
+        parser.error(f"{args.name} has no case {args.only} that can be run alone")
     small = args.small or (args.name == "all" and not args.full)
     rows: list[Row] = []
     for name in NAMES if args.name == "all" else (args.name,):
         err().print(f"measuring {name} ...")
-        rows += [{"bench": name, **found} for found in asyncio.run(measure(name, small))]
+        rows += [{"bench": name, **found} for found in asyncio.run(measure(name, small, args.only))]
     if args.json:
         sys.stdout.write(json.dumps({"bench": args.name, "cases": _cases(rows, args.name)}) + "\n")
     else:

@@ -19,6 +19,7 @@ from typing import Any
 from cli.latency import percentile
 from cli.terminal import out
 from services.guardrail.bootstrap import load_model, load_rules
+from services.guardrail.policy import canary
 from services.guardrail.policy.inspect import Looking, inspect
 from services.guardrail.policy.learned import Budget
 from services.guardrail.policy.model import Part, Source
@@ -74,12 +75,15 @@ def measure(path: Path, budget: Budget | None = None) -> dict[str, Any]:
     settings = GuardrailSettings.model_validate({})
     book, learned = load_rules(settings), load_model(settings)
     looking = Looking(learned, budget or book.choices.default.budget)
+    marks = [canary.make(bytes(32), "bench", f"c{number}") for number in range(10)]
+    alarms = 0
     overall, kinds, taken = Tally(), defaultdict[str, Tally](Tally), []
     for row in _rows(path):
         part = Part(_source(row), str(row["text"]))
         started = time.perf_counter()
         refused = inspect(book, [part], looking).refused
         taken.append((time.perf_counter() - started) * 1000)
+        alarms += canary.appears(part.text, marks)  # as if it were an answer: none of these stands in any text
         attack = bool(int(row.get("label", 0)))
         overall.add(attack, refused)
         kinds[str(row.get("kind", ""))].add(attack, refused)
@@ -92,6 +96,7 @@ def measure(path: Path, budget: Budget | None = None) -> dict[str, Any]:
             "p50_ms": round(percentile(taken, 0.5), 4) if taken else None,
             "p99_ms": round(percentile(taken, 0.99), 4) if taken else None,
         },
+        "canary_false_alarms": alarms,
         "policy_version": book.version,
         "model_version": learned.version,
         "false_positives": looking.budget.value,

@@ -23,6 +23,7 @@ NAMES = (
     "admit",
     "complete",
     "redact",
+    "restore",
     "decide",
     "overspend",
     "authenticate",
@@ -34,7 +35,10 @@ NAMES = (
     "search",
     "plan",
     "inspect",
+    "obfuscation",
     "toolcalls",
+    "audit",
+    "audit_chaos",
 )
 ROUNDS = 20
 AROUND = 300
@@ -56,12 +60,17 @@ async def interleaved(case: str, yardstick: Echo, n: int, ask: Callable[[int], A
     return {**found, "ratio_to_echo": round(found["p50_ms"] / base, 2), "echo_p50_ms": round(base, 4)}
 
 
-async def measure(name: str, small: bool) -> list[Row]:
-    """The rows of one benchmark, each related to echo."""
+def cases_of(name: str) -> tuple[str, ...]:
+    """The cases of a benchmark that can be run alone."""
+    return tuple(getattr(importlib.import_module(f"bench.{name}"), "CASES", ()))
+
+
+async def measure(name: str, small: bool, only: str = "") -> list[Row]:
+    """The rows of one benchmark, each related to echo; with `only`, of that case alone (one of its `CASES`)."""
     module = importlib.import_module(f"bench.{name}")
     async with echo.running() as yardstick:
         before = await yardstick.times(AROUND)
-        rows: list[Row] = await module.run(small)
+        rows: list[Row] = await (module.CASES[only](small) if only else module.run(small))
         base = statistics.median(before + await yardstick.times(AROUND)) * 1000
     for found in rows:
         if "ratio_to_echo" not in found:

@@ -1,4 +1,4 @@
-"""`inspect`: one `InspectInput` by the service's own code, with every rule, every reading and the model.
+"""`inspect`: one `InspectInput` by the service's own code, with every rule, every reading and the model; a tool call.
 
 It is called as the servicer calls it, without the layers around it. Texts: business mail written for this purpose,
 with marks that may open other readings (addresses, dates, digits in words) as in real mail. `cpu_ms` is processor
@@ -11,6 +11,7 @@ import itertools
 import time
 from typing import Any
 
+from bench.inspect_tool import tool_call
 from bench.rows import Row, row
 from services.guardrail.adapters.policies import FilePolicies
 from services.guardrail.adapters.pool import WorkPool
@@ -53,6 +54,7 @@ async def run(small: bool) -> list[Row]:
                 "2 kB", inspector, [whole[n * 2_048 : (n + 1) * 2_048] for n in range(40)], 100 if small else 4_000
             ),
             await _case("100 kB", inspector, [whole], 3 if small else 60),
+            await tool_call(small),
         ]
     finally:
         pool.close()

@@ -1,11 +1,11 @@
 """The limiter without its service, beside `limits` and `throttled-py`: the same eight limits on the same Redis.
 
-Everyone takes turns in one run. The peers know no decision over several limits, so each of theirs is eight calls, one
-after the other, and not all-or-nothing: two sliding windows, one GCRA (`limits` has none: a fixed window, which is
-cheaper), five fixed windows in place of calendar ones. `per_redis_core` is what one core of Redis could decide by the
-processor time that the server says it used, network included; `round_trips` counts what it was sent. Over the socket of
-a server on the same machine a round trip costs next to nothing, so that everybody is also asked over a relay that makes
-one cost what it does to another machine.
+Everyone takes turns in one run. The peers (`bench.peers`) need eight calls for a decision. `per_redis_core` is what one
+core of Redis could decide by the processor time that the server says it used, network included; `client_us` is the
+processor time of the client; `round_trips` is how often Redis read from a connection: what was written together counts
+once. Over the socket of a server on the same machine a round trip costs next to nothing, so that everybody is also
+asked over a relay that makes one cost what it does to another machine. `empty script` is the least that any decision by
+a script costs here.
 """
 
 from __future__ import annotations
@@ -14,24 +14,27 @@ import asyncio
 import itertools
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
-import limits
-import throttled
-from limits.aio import storage as limits_aio_storage
-from limits.aio import strategies as limits_aio
-from throttled import asyncio as throttled_aio
-
 from bench.distance import away
+from bench.peers import (
+    EIGHT,
+    LIMITS,
+    THROTTLED,
+    Ask,
+    limits_async,
+    limits_blocking,
+    throttled_async,
+    throttled_blocking,
+)
 from bench.rows import Row, row
 from embedded.redis import RedisServer
 from services.kit.clock import SystemClock
-from services.kit.redis import RedisStore
+from services.kit.redis import RedisStore, Script
 from services.ratelimit.adapters.local_share import MemoryShare
 from services.ratelimit.adapters.redis_limits import RedisLimits
 from services.ratelimit.limiter import Limiter, Request
@@ -39,61 +42,68 @@ from services.ratelimit.policy import Identity, Mode, Outcome, PolicyDocument
 
 ROUNDS = 10
 FAR = 1.0  # milliseconds, at least
-LIMITS = f"limits {version('limits')}, eight limits"
-THROTTLED = f"throttled-py {version('throttled-py')}, eight limits"
-TOKENS, MONEY = 500, 3750
-_MUCH = 10**9
-# What is counted, by which algorithm, over how many seconds, and how much of it one request takes.
-EIGHT: tuple[tuple[str, str, int, int], ...] = (
-    ("user", "sliding", 60, 1),
-    ("user", "sliding", 3600, 1),
-    ("user", "fixed", 86_400, TOKENS),
-    ("user", "fixed", 30 * 86_400, TOKENS),
-    ("key", "gcra", 60, 1),
-    ("key", "fixed", 30 * 86_400, 1),
-    ("org", "fixed", 86_400, MONEY),
-    ("org", "fixed", 30 * 86_400, MONEY),
-)
-Ask = Callable[[int], Any]
+MANY = 16
+_ORG = "bench"
 
 
 @dataclass
 class Contender:
-    """One way to decide over eight limits; `flight` requests at once, 0 for a blocking library."""
+    """One way to decide over eight limits; `flight` requests at once, in as many threads where it is `blocking`. `kind`
+    names it in the comparisons; ours has none."""
 
     name: str
     ask: Ask
-    flight: int
-    subjects: int
-    mine: bool = False
+    flight: int = 1
+    subjects: int = 1000
+    kind: str = ""
+    blocking: bool = False
     far: bool = False
     taken: list[float] = field(default_factory=list)
     busy: float = 0.0
     cpu: float = 0.0
+    own_cpu: float = 0.0
     reads: int = 0
+
+    @property
+    def mine(self) -> bool:
+        """Whether it is the limiter of this house."""
+        return not self.kind
+
+    def forget(self) -> None:
+        """What came before was to warm up."""
+        self.taken, self.busy, self.cpu, self.own_cpu, self.reads = [], 0.0, 0.0, 0.0, 0
 
     def warm_up(self, *, small: bool) -> int:
         """How many requests come first: connections, scripts, and state for whom will be asked for."""
         if self.far:
-            return 10
-        return 100 if small and not self.mine else self.subjects
+            return 3 if small else 10
+        return 50 if small else self.subjects
 
     async def turn(self, numbers: range, redis: Any) -> None:
         """Decides for each of these subjects, and adds up what it took."""
         cpu, reads = await _spent(redis)
-        started = time.perf_counter()
-        if self.flight:
-            waiting = iter(numbers)
+        started, own_cpu = time.perf_counter(), time.process_time()
+        waiting = iter(numbers)
+        if not self.blocking:
             await asyncio.gather(*(self._one_after_another(waiting) for _ in range(self.flight)))
+        elif self.flight == 1:
+            self._each(numbers)
         else:
-            for number in numbers:
-                before = time.perf_counter()
-                self.ask(number % self.subjects)
-                self.taken.append(time.perf_counter() - before)
+            # The loop has nothing else to do; what matters is that the threads have their own requests.
+            shares = [numbers[start :: self.flight] for start in range(self.flight)]
+            with ThreadPoolExecutor(self.flight) as threads:
+                list(threads.map(self._each, shares))
         self.busy += time.perf_counter() - started
+        self.own_cpu += time.process_time() - own_cpu
         after_cpu, after_reads = await _spent(redis)
         self.cpu += after_cpu - cpu
         self.reads += after_reads - reads - 1  # the question itself
+
+    def _each(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            before = time.perf_counter()
+            self.ask(number % self.subjects)
+            self.taken.append(time.perf_counter() - before)
 
     async def _one_after_another(self, numbers: Any) -> None:
         for number in numbers:
@@ -109,13 +119,14 @@ class Contender:
             **found,
             "per_second": round(n / self.busy, 1),
             "per_redis_core": round(n / self.cpu, 1),
+            "client_us": round(self.own_cpu / n * 1e6, 1),
             "round_trips": round(self.reads / n, 2),
         }
 
 
 async def run(server: RedisServer, policy: PolicyDocument, *, small: bool) -> list[Row]:
     """A row for each contender; ours carry how many times more they decide than each peer of the same kind."""
-    n = 200 if small else 10_000
+    n = 100 if small else 10_000
     async with AsyncExitStack() as exits:
         store = RedisStore(server.url)
         exits.push_async_callback(store.close)
@@ -123,10 +134,11 @@ async def run(server: RedisServer, policy: PolicyDocument, *, small: bool) -> li
         far = server.url.replace(str(server.socket), str(socket))
         far_store = RedisStore(far)
         exits.push_async_callback(far_store.close)
-        contenders = [*_ours(store, policy, small), *_peers(server.url), *_far(far, far_store, policy)]
+        ours = await _ours(store, policy, small)
+        contenders = [*ours, *_peers(server.url), *_far(far, far_store, policy)]
         for contender in contenders:
             await contender.turn(range(contender.warm_up(small=small)), store.client)
-            contender.taken, contender.busy, contender.cpu, contender.reads = [], 0.0, 0.0, 0
+            contender.forget()
         for turn in range(ROUNDS):
             for contender in contenders:
                 share = n // 10 if contender.far else n if contender.mine else n // 4
@@ -146,47 +158,50 @@ async def _round_trip(store: RedisStore) -> float:
 
 
 def _related(contenders: list[Contender], away_ms: float) -> list[Row]:
-    """Ours beside the peers with as many in flight; a blocking library has one."""
+    """Ours beside everybody else with as many in flight."""
     found = [(contender, contender.row()) for contender in contenders]
     for ours, mine in found:
         if ours.far:
             mine["round_trip_ms"] = away_ms
         for peer, theirs in found:
-            if ours.mine and not peer.mine and (peer.flight or 1, peer.far) == (ours.flight, ours.far):
-                name = peer.name.partition(" ")[0].replace("-", "_") + ("" if peer.flight else "_blocking")
-                mine[f"x_{name}"] = round(mine["per_second"] / theirs["per_second"], 2)
-                mine[f"x_{name}_per_core"] = round(mine["per_redis_core"] / theirs["per_redis_core"], 2)
+            if ours.mine and not peer.mine and (peer.flight, peer.far) == (ours.flight, ours.far):
+                mine[f"x_{peer.kind}"] = round(mine["per_second"] / theirs["per_second"], 2)
+                mine[f"x_{peer.kind}_per_core"] = round(mine["per_redis_core"] / theirs["per_redis_core"], 2)
     return [each for _, each in found]
 
 
-def _ours(store: RedisStore, policy: PolicyDocument, small: bool) -> list[Contender]:
+async def _ours(store: RedisStore, policy: PolicyDocument, small: bool) -> list[Contender]:
     take, many = _take(store, policy), 500 if small else 100_000
+    # The marks of whole budgets: without one nothing is decided about money. The stream is read by nobody here.
+    await store.client.set(f"hk:ratelimit:{{{_ORG}}}:seeded", "1")
+    written, words = _take(store, policy, ledger=10**8), "TAKE 8, limiter alone"
     return [
-        Contender("TAKE 8, limiter alone, 1 subject", take, 1, 1, mine=True),
-        Contender("TAKE 8, limiter alone, 1000 subjects", take, 1, 1000, mine=True),
-        Contender(f"TAKE 8, limiter alone, {many} subjects", take, 1, many, mine=True),
-        Contender("TAKE 8, limiter alone, 1000 subjects, 16 in flight", take, 16, 1000, mine=True),
+        Contender(f"{words}, 1 subject", take, subjects=1),
+        Contender(f"{words}, 1000 subjects", take),
+        Contender(f"{words}, {many} subjects", take, subjects=many),
+        Contender(f"{words}, {MANY} in flight", take, MANY),
+        Contender(f"{words}, for the ledger", written),
+        Contender(f"{words}, for the ledger, {MANY} in flight", written, MANY),
     ]
 
 
 def _far(url: str, store: RedisStore, policy: PolicyDocument) -> list[Contender]:
     """As if Redis were on another machine, as it mostly is."""
-    return [
-        Contender("TAKE 8, limiter alone, far Redis", _take(store, policy), 1, 1000, mine=True, far=True),
-        Contender(f"{LIMITS}, far Redis", _limits_async(url), 1, 1000, far=True),
-        Contender(f"{THROTTLED}, far Redis", _throttled_async(url), 1, 1000, far=True),
-        Contender(f"{LIMITS}, blocking, far Redis", _limits_blocking(url), 0, 1000, far=True),
-        Contender(f"{THROTTLED}, blocking, far Redis", _throttled_blocking(url), 0, 1000, far=True),
-    ]
+    mine = Contender("TAKE 8, limiter alone, far Redis", _take(store, policy))
+    found = [mine, *_of_libraries(url, 1)]
+    for contender in found:
+        contender.far = True
+        contender.name = contender.name.removesuffix(", far Redis") + ", far Redis"
+    return found
 
 
-def _take(store: RedisStore, policy: PolicyDocument) -> Ask:
+def _take(store: RedisStore, policy: PolicyDocument, ledger: int = 0) -> Ask:
     clock = SystemClock()
-    limiter = Limiter(RedisLimits(store, clock), MemoryShare(clock, 100), policy)
-    serial, name = itertools.count(), f"alone-{id(store)}"
+    limiter = Limiter(RedisLimits(store, clock, ledger=ledger), MemoryShare(clock, 100), policy)
+    serial, name = itertools.count(), f"alone-{id(store)}-{ledger}"
 
     async def take(number: int) -> None:
-        identity = Identity("bench", "pro", f"key_{number:016d}", f"user-{number}", "shop")
+        identity = Identity(_ORG, "pro", f"key_{number:016d}", f"user-{number}", "shop")
         wanted = Request(Mode.TAKE, f"{name}-{next(serial):012d}", 1, 300, 200, "gpt-4o")
         decision = await limiter.decide(identity, "gateway", wanted)
         if decision.outcome is not Outcome.ALLOW or len(decision.standings) != len(EIGHT):
@@ -195,89 +210,38 @@ def _take(store: RedisStore, policy: PolicyDocument) -> Ask:
     return take
 
 
+def _empty(url: str) -> Ask:
+    store, script = RedisStore(url), Script("nothing", "return 1")
+
+    async def ask(_number: int) -> None:
+        await store.run(script, ["hk:ratelimit:{bench}:none"], [])
+
+    return ask
+
+
 def _peers(url: str) -> list[Contender]:
-    found = []
-    for flight in (1, 16):
-        words = ", 16 in flight" if flight > 1 else ""
-        found.append(Contender(f"{LIMITS}{words}", _limits_async(url), flight, 1000))
-        found.append(Contender(f"{THROTTLED}{words}", _throttled_async(url), flight, 1000))
-    found.append(Contender(f"{LIMITS}, blocking", _limits_blocking(url), 0, 1000))
-    found.append(Contender(f"{THROTTLED}, blocking", _throttled_blocking(url), 0, 1000))
-    return found
-
-
-def _limits_items() -> list[tuple[str, Any, Any, int]]:
-    items: list[tuple[str, Any, Any, int]] = []
-    for who, kind, seconds, cost in EIGHT:
-        item = limits.RateLimitItemPerSecond(_MUCH, seconds)
-        items.append((who, "sliding" if kind == "sliding" else "fixed", item, cost))
-    return items
-
-
-def _limits_async(url: str) -> Ask:
-    storage = limits_aio_storage.RedisStorage(f"async+redis+{url}", implementation="redispy")
-    ways = {
-        "sliding": limits_aio.SlidingWindowCounterRateLimiter(storage),
-        "fixed": limits_aio.FixedWindowRateLimiter(storage),
-    }
-    items = _limits_items()
-
-    async def ask(number: int) -> None:
-        for who, kind, item, cost in items:
-            if not await ways[kind].hit(item, who, str(number), cost=cost):
-                raise RuntimeError("a decision is not as expected")
-
-    return ask
-
-
-def _limits_blocking(url: str) -> Ask:
-    storage = limits.storage.RedisStorage(f"redis+{url}")
-    ways = {
-        "sliding": limits.strategies.SlidingWindowCounterRateLimiter(storage),
-        "fixed": limits.strategies.FixedWindowRateLimiter(storage),
-    }
-    items = _limits_items()
-
-    def ask(number: int) -> None:
-        for who, kind, item, cost in items:
-            if not ways[kind].hit(item, who, str(number), cost=cost):
-                raise RuntimeError("a decision is not as expected")
-
-    return ask
-
-
-def _throttles(package: Any, store: Any) -> list[tuple[str, Any, int]]:
-    using = {"sliding": "sliding_window", "fixed": "fixed_window", "gcra": "gcra"}
+    empty = _empty(url)
     return [
-        (f"{who}:{number}", package.Throttled(using=using[kind], quota=_quota(seconds), store=store), cost)
-        for number, (who, kind, seconds, cost) in enumerate(EIGHT)
+        *_of_libraries(url, 1),
+        *_of_libraries(url, MANY),
+        Contender("empty script", empty, kind="empty_script"),
+        Contender(f"empty script, {MANY} in flight", empty, MANY, kind="empty_script"),
     ]
 
 
-def _quota(seconds: int) -> Any:
-    return throttled.per_duration(timedelta(seconds=seconds), limit=_MUCH)
-
-
-def _throttled_async(url: str) -> Ask:
-    throttles = _throttles(throttled_aio, throttled_aio.RedisStore(server=url))
-
-    async def ask(number: int) -> None:
-        for who, throttle, cost in throttles:
-            if (await throttle.limit(f"{who}:{number}", cost=cost)).limited:
-                raise RuntimeError("a decision is not as expected")
-
-    return ask
-
-
-def _throttled_blocking(url: str) -> Ask:
-    throttles = _throttles(throttled, throttled.RedisStore(server=url))
-
-    def ask(number: int) -> None:
-        for who, throttle, cost in throttles:
-            if throttle.limit(f"{who}:{number}", cost=cost).limited:
-                raise RuntimeError("a decision is not as expected")
-
-    return ask
+def _of_libraries(url: str, flight: int) -> list[Contender]:
+    words = f", {flight} in flight" if flight > 1 else ""
+    blocking = f"blocking, {flight} threads" if flight > 1 else "blocking"
+    found = []
+    for name, kind, asking, waiting in (
+        (LIMITS, "limits", limits_async, limits_blocking),
+        (THROTTLED, "throttled_py", throttled_async, throttled_blocking),
+    ):
+        found.append(Contender(f"{name}{words}", asking(url), flight, kind=kind))
+        found.append(Contender(f"{name}, {blocking}", waiting(url), flight, kind=f"{kind}_blocking", blocking=True))
+        if flight == 1:
+            found.append(Contender(f"{name}, gathered", asking(url, gathered=True), kind=f"{kind}_gathered"))
+    return found
 
 
 async def _spent(redis: Any) -> tuple[float, int]:

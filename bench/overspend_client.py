@@ -1,4 +1,4 @@
-"""One client process of the proof `overspend`: `python -m bench.overspend_client` with a JSON object as its argument.
+"""One client process of the proof `overspend`.
 
 It talks to Redis through the service's own adapters. Role `writer` writes the ledger down; role `client` reserves, and
 in chaos also cancels, repeats, settles late, out of order and twice, or walks away. It may be killed at any moment.
@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import random
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -206,5 +205,6 @@ async def _main(plan: dict[str, Any]) -> None:
     await store.close()
 
 
-if __name__ == "__main__":
-    asyncio.run(_main(json.loads(sys.argv[1])))
+def start(plan: dict[str, Any]) -> None:
+    """What a process is started with."""
+    asyncio.run(_main(plan))

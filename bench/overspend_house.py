@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.redis_servers import Node, one_server
 from embedded.datafolder import DataFolder
 from embedded.postgres import PostgresServer
-from services.kit.database_roles import SERVICES, role_of
+from services.kit.database_roles import ROLES, role_of
 from services.kit.migrate import prepare_database
 from services.kit.org_proof import mint
 
@@ -56,7 +56,7 @@ async def opened(*, database: bool) -> AsyncIterator[House]:
                 postgres = PostgresServer(folder)
                 await postgres.start()
                 try:
-                    prepare_database(postgres.admin_dsn, dict.fromkeys(SERVICES, _PASSWORD), {_KID: key})
+                    prepare_database(postgres.admin_dsn, dict.fromkeys(ROLES, _PASSWORD), {_KID: key})
                     yield House(node, postgres.role_dsn(role_of("ratelimit"), _PASSWORD), postgres.admin_dsn, key)
                 finally:
                     await postgres.stop()

@@ -15,13 +15,24 @@ from presidio_analyzer.predefined_recognizers import (
     DateRecognizer,
     EmailRecognizer,
     PhoneRecognizer,
+    UrlRecognizer,
     UsSsnRecognizer,
 )
 
+from services.redaction.policy.model import SUPERSEDED_ENTITIES
 
-def superseded() -> list[Any]:
+
+def superseded(entities: frozenset[str] = SUPERSEDED_ENTITIES) -> list[Any]:
     """The recognizers that ours stand in for."""
-    return [CreditCardRecognizer(), DateRecognizer(), EmailRecognizer(), PhoneRecognizer(), UsSsnRecognizer()]
+    every: list[Any] = [
+        CreditCardRecognizer(),
+        DateRecognizer(),
+        EmailRecognizer(),
+        PhoneRecognizer(),
+        UrlRecognizer(),
+        UsSsnRecognizer(),
+    ]
+    return [one for one in every if one.supported_entities[0] in entities]
 
 
 def wrapped(entities: frozenset[str]) -> list[Any]:

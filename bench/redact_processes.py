@@ -2,8 +2,8 @@
 
 Beside it a control: two processes that only count, and share nothing. What they reach is what the machine has to give
 while others use it; nothing that runs in two processes can reach more. Turns are short and alternate, so that both see
-the same machine. `scale_by_processor_time` leaves out how much of the machine others had: twice the calls in a second of
-processor time when two work, by those when one does. Below 2 they hinder each other (memory, caches, shared cores).
+the same machine. `scale_by_processor_time` leaves out how much of the machine others had: the calls in a second of
+processor time, of both when two work, by those of one alone. Below 2 they hinder each other (memory, caches).
 """
 
 from __future__ import annotations

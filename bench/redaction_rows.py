@@ -1,14 +1,16 @@
-"""Labelled texts for `redaction-eval`: JSON lines, or the IOB columns in which corpora of names are published."""
+"""Labelled texts for `redaction-eval`: JSON lines, IOB columns as corpora of names have them, or marked sentences."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.redaction_types import entity_of
 
+_MARK = re.compile(r"\[\[([A-Z_]+):(.*?)\]\]")
 _NO_NAME = frozenset({"OTH", "MISC", "O"})
 _WNUT = {"creative-work", "creative_work", "group", "product", "corporation"}
 
@@ -41,7 +43,9 @@ def read_rows(path: Path) -> Iterator[Row]:
         return
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
-            if line.strip():
+            if path.suffix == ".marked":
+                yield _marked(line.rstrip("\n"))
+            elif line.strip():
                 yield _row(line, number)
 
 
@@ -57,6 +61,17 @@ def _row(line: str, number: int) -> Row:
     if not all(0 <= span.start < span.end <= len(text) for span in spans):
         raise BadRow(f"line {number}: a span is outside of its text")
     return Row(text, spans)
+
+
+def _marked(line: str) -> Row:
+    """A sentence with its values in place: `call [[PERSON:Anna]]`."""
+    text, spans, at = "", [], 0
+    for mark in _MARK.finditer(line):
+        text += line[at : mark.start()]
+        spans.append(Span(len(text), len(text) + len(mark[2]), entity_of(mark[1])))
+        text += mark[2]
+        at = mark.end()
+    return Row(text + line[at:], tuple(spans))
 
 
 def _columns(path: Path) -> Iterator[Row]:

@@ -31,7 +31,14 @@ async def folder() -> AsyncIterator[Path]:
 @asynccontextmanager
 async def embedded(place: Path) -> AsyncIterator[Any]:
     """`hauberk up`, in a process of its own."""
-    command = (sys.executable, "-m", "cli.main", "up", "--data", str(place), "--port", "0")
+    async with waited_for(place, "cli.main") as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def waited_for(place: Path, module: str) -> AsyncIterator[Any]:
+    """The stack that a module's `up` runs, in a process of its own."""
+    command = (sys.executable, "-m", module, "up", "--data", str(place), "--port", "0")
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )

@@ -21,7 +21,7 @@ OK, HIDDEN, MALFORMED, FOREIGN = (
     (common.OUTCOME_DENY, common.REASON_TOOL_CALL_REFUSED),
     (common.OUTCOME_DENY, common.REASON_NOT_PERMITTED),
 )
-_LOOKALIKE = str.maketrans("aeopcx", "аеорсх")  # noqa: RUF001 - that is the point
+_LOOKALIKE = str.maketrans("aeopcx", "аеорсх")
 _DISGUISES: tuple[Callable[[str], str], ...] = (
     str.upper,
     str.title,
@@ -36,10 +36,10 @@ _DISGUISES: tuple[Callable[[str], str], ...] = (
     lambda name: name + "/",
     lambda name: "./" + name,
     lambda name: "../" + name,
-    lambda name: "*",
-    lambda name: "",
+    lambda name: "*" * bool(name),
+    lambda name: name[:0],
     lambda name: name[::-1] + "'--",
-    lambda name: "ａ" + name,  # noqa: RUF001 - full width
+    lambda name: "ａ" + name,
     lambda name: name * 60,
 )
 _NOT_TEXT = ("7", "0", "null", "true", "1e3", '{"id": "shop"}', '["shop"]')
@@ -68,13 +68,15 @@ class Case:
 
 class _Maker:
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311 - cases are to be the same again
+        self.random = random.Random(seed)
         self.fits = True
         self.strict = True
 
     def case(self) -> Case:
         pick = self.random.choice
-        made = Case(pick(ORGANISATIONS), pick(USERS), pick([*TOOLS, *TOOLS, "Report", "report ", "delete", "rep\u043ert"]))
+        made = Case(
+            pick(ORGANISATIONS), pick(USERS), pick([*TOOLS, *TOOLS, "Report", "report ", "delete", "rep\u043ert"])
+        )
         members = [self.pair("brand", self.name(made, "Brand"))]
         if self.chance(0.05):
             members, self.fits = [], False
@@ -87,7 +89,7 @@ class _Maker:
             members.append(self.pair("days", self.days()))
         if self.chance(0.3):
             members.append(self.pair("filter", self.filter(made)))
-        if self.chance(0.12):
+        if self.chance(0.06):
             members.append(self.undeclared(made))
         self.random.shuffle(members)
         made.text = self.spoil("{" + ", ".join(members) + "}", members)
@@ -110,10 +112,10 @@ class _Maker:
         if self.chance(0.04):
             self.fits = False
             return self.random.choice(_NOT_TEXT)
-        owner = made.organisation if self.chance(0.75) else self.random.choice(ORGANISATIONS)
+        owner = made.organisation if self.chance(0.85) else self.random.choice(ORGANISATIONS)
         known = sorted(brands_of(owner) if kind == "Brand" else documents_of(owner))
         chosen = self.random.choice(known)
-        if self.chance(0.15):
+        if self.chance(0.08):
             chosen = self.random.choice(_DISGUISES)(chosen)
         made.named.append((kind, chosen))
         if self.chance(0.2):  # another spelling of the very same text
@@ -136,7 +138,18 @@ class _Maker:
 
     def undeclared(self, made: Case) -> str:
         self.fits, made.extra = False, True
-        names = ("tenant", "organisation", "org_id", "Brand", "brand ", "br\u0430nd", "user", "__proto__", "", "x-resource")
+        names = (
+            "tenant",
+            "organisation",
+            "org_id",
+            "Brand",
+            "brand ",
+            "br\u0430nd",
+            "user",
+            "__proto__",
+            "",
+            "x-resource",
+        )
         return self.pair(self.random.choice(names), json.dumps(self.random.choice(["shop", "brix", 1, None])))
 
     def pair(self, name: str, value: str) -> str:
@@ -144,7 +157,7 @@ class _Maker:
 
     def spoil(self, text: str, members: list[str]) -> str:
         """Now and then what is no strict JSON."""
-        if not self.chance(0.08):
+        if not self.chance(0.05):
             return text
         self.strict = False
         spoiled = [text + " x", text[:-1], text.replace("{", "[", 1), "\ufeff" + text, f"[{text}]", "", "null"]

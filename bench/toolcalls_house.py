@@ -133,7 +133,7 @@ def _filling(organisation: str) -> str:
         INSERT INTO tenancy.members (org_id, user_id, roles, all_brands) VALUES {members};
         INSERT INTO tenancy.member_brands (org_id, user_id, brand_id) VALUES {limited};
         INSERT INTO tenancy.resources (org_id, kind, resource_id, brand_id) VALUES {documents};
-    """  # noqa: S608 - constants
+    """
 
 
 async def _served(house: House, stack: AsyncExitStack) -> Any:

@@ -119,9 +119,9 @@ class Gateway:
         async for answer in self._stub.CompleteStream(requests(), timeout=STREAM_TIMEOUT):
             yield answer
 
-    async def tool(self, admission: str, tool: str, arguments_json: str) -> pb.AuthorizeToolCallResponse:
+    async def tool(self, admission: str, tool: str, arguments_json: str, **more: Any) -> pb.AuthorizeToolCallResponse:
         """May the user make the call that the model wrote? Raises AioRpcError when it cannot be decided."""
-        request = pb.AuthorizeToolCallRequest(admission=admission, tool=tool, arguments_json=arguments_json)
+        request = pb.AuthorizeToolCallRequest(admission=admission, tool=tool, arguments_json=arguments_json, **more)
         answer: pb.AuthorizeToolCallResponse = await self._stub.AuthorizeToolCall(request, timeout=TIMEOUT)
         return answer
 

@@ -51,6 +51,8 @@ TOOL_KEYS = (
     "degraded",
     "txn",
     "trace_id",
+    "approval",
+    "definition_hash",
 )
 Answer = pb.AdmitResponse | pb.CompleteResponse | pb.AuthorizeToolCallResponse
 

@@ -33,6 +33,7 @@ from cli.commands import (
     serve,
     sessions,
     tool,
+    tools,
     up,
     version,
 )
@@ -44,6 +45,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     admit,
     complete,
     tool,
+    tools,
     replay,
     audit,
     api_keys,
@@ -80,6 +82,7 @@ exit status:
   0    done; for `admit`, `complete`, `tool`: allowed
   1    for `admit`, `complete`, `tool`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key;
        for `rls check`: something is wrong; for `revocations`: a process is behind
+       for `tools import`: a tool was refused
        for `policy`: a case failed, or a policy breaks a rule; for `member accept`: not accepted
   2    could not be done or decided (one line on stderr says why)
   3-5  for `audit verify`: altered, a gap, truncated

@@ -12,8 +12,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cli.services import NAMES
 from services.kit import certs
-from services.kit.database_roles import SERVICES, role_of
-from services.kit.key_kinds import EDGE_KEK, WEBHOOK_KEK
+from services.kit.database_roles import ROLES, role_of
+from services.kit.key_kinds import AUDIT_KEK, CHECKPOINT, EDGE_KEK, WEBHOOK_KEK
 from services.kit.keys import (
     ADMISSION,
     API_KEY_PEPPER,
@@ -45,6 +45,8 @@ HOLDERS = {
     CTX_KEK: "context-token",
     CANARY: "guardrail",
     CONTENT_KEK: "tenancy",
+    AUDIT_KEK: "audit",
+    CHECKPOINT: "audit",
 }
 WITH_DATABASE = ("auth", "tenancy", "ratelimit", "redaction", "guardrail", "audit")
 PATTERNS = "patterns"
@@ -108,7 +110,7 @@ class Preparation:
 
     def passwords(self) -> None:
         """A password per database role."""
-        fresh = [service for service in SERVICES if not self._password_file(service).exists()]
+        fresh = [service for service in ROLES if not self._password_file(service).exists()]
         for service in fresh:
             write_private(self._password_file(service), secrets.token_urlsafe(32).encode())
         words = f"database passwords in {self.site.folder / 'database'}"
@@ -116,7 +118,7 @@ class Preparation:
 
     def database(self) -> None:
         """Roles, schemas, migrations, and the keys that prove an organisation."""
-        passwords = {service: self._password(service) for service in SERVICES}
+        passwords = {service: self._password(service) for service in ROLES}
         versions = KeyRing(self._key_folder("auth")).versions(ORG_MAC)
         applied = prepare_database(self.site.database_admin, passwords, {key.kid: key.value for key in versions})
         if applied:
@@ -171,6 +173,8 @@ class Preparation:
             found["redaction_patterns"] = str(site.folder / PATTERNS)
         if name in WITH_DATABASE and site.database_admin:
             found["database_url"] = self._database_url(name)
+        if name == "audit" and site.database_admin:
+            found["sealer_database_url"] = self._database_url("audit_sealer")
         return found
 
     def _database_url(self, service: str) -> str:

@@ -139,7 +139,10 @@ def call_words(answer: pb.AuthorizeToolCallResponse) -> list[RenderableType]:
             Text.assemble(("may be executed with  ", "bright_black"), (answer.arguments_json, "bold cyan")),
             Text(f"SHA-256 of these bytes  {answer.arguments_sha256}", "bright_black"),
         ]
-    return [Text(f"the model is told  {answer.repair}")] if answer.repair else []
+    lines: list[RenderableType] = [Text(f"the model is told  {answer.repair}")] if answer.repair else []
+    if answer.approval:
+        lines.append(Text(f"asked for approval  {answer.approval}"))
+    return lines
 
 
 def user_sees(text: str) -> Text:

@@ -1,9 +1,9 @@
-"""Reading an organisation's audit trail with its first administrator's key."""
+"""Reading an audit trail: an organisation's with its first administrator's key, the platform's as the operator."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -22,48 +22,84 @@ from embedded.client import Connection
 from embedded.seed import ORGANISATIONS
 
 PAGE = 200
+PLATFORM = "the platform"
+# What the platform's chain is asked with: the same questions, other names.
+_REQUESTS = {
+    False: {"Query": pb.QueryRequest, "Verify": pb.VerifyRequest, "Export": pb.ExportRequest},
+    True: {"Query": pb.QueryPlatformRequest, "Verify": pb.VerifyPlatformRequest, "Export": pb.ExportPlatformRequest},
+}
+FORMS = {"jsonl": pb.EXPORT_FORM_JSONL, "ocsf": pb.EXPORT_FORM_OCSF}
 
 
 class Trail:
-    """The trail of one organisation."""
+    """The trail of one organisation; without a tenant the platform's."""
 
-    def __init__(self, stack: Reach, tenant: Tenant) -> None:
-        self.organisation = tenant.organisation
-        self._administrator = Administrator(stack, tenant)
-        self._stub = stubs.AuditServiceStub(stack.channel("audit"))
+    def __init__(self, stack: Reach, tenant: Tenant | None) -> None:
+        self.organisation = tenant.organisation if tenant else PLATFORM
+        self._administrator = Administrator(stack, tenant) if tenant else None
+        channel = stack.channel("audit") if tenant else stack.channel("audit", "operator")
+        self._stub = stubs.AuditServiceStub(channel)
 
     async def verify(self) -> pb.VerifyResponse:
-        """Walks the chain."""
-        answer: pb.VerifyResponse = await self._ask(self._stub.Verify, pb.VerifyRequest())
-        return answer
+        """Walks the chain to its end, however long it is."""
+        token = ""
+        while True:
+            page = await self._ask("Verify", page_token=token)
+            token = page.next_page_token
+            if not token:
+                return pb.VerifyResponse(
+                    intact=page.intact,
+                    verified=page.verified,
+                    first_bad_sequence=page.first_bad_sequence,
+                    problem=page.problem,
+                    head=page.head,
+                )
 
-    async def query(self, begin: datetime | None, end: datetime | None, limit: int) -> AsyncIterator[pb.Event]:
-        """Up to `limit` events by time."""
-        request = pb.QueryRequest(page_size=max(1, min(PAGE, limit)))
-        _set_span(request, begin, end)
+    async def query(
+        self, begin: datetime | None, end: datetime | None, limit: int, wanted: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[pb.Event]:
+        """Up to `limit` events by time; `wanted` are fields of the request."""
+        asked: dict[str, Any] = {"page_size": max(1, min(PAGE, limit)), **(wanted or {})}
         shown = 0
         while shown < limit:
-            page = await self._ask(self._stub.Query, request)
+            page = await self._ask("Query", begin, end, **asked)
             for event in page.events[: limit - shown]:
                 shown += 1
                 yield event
-            request.page_token = page.next_page_token
-            if not request.page_token:
+            asked["page_token"] = page.next_page_token
+            if not page.next_page_token:
                 return
 
-    async def export(self, begin: datetime | None, end: datetime | None) -> AsyncIterator[bytes]:
+    async def export(self, begin: datetime | None, end: datetime | None, form: str = "jsonl") -> AsyncIterator[bytes]:
         """The chain's lines, a page at a time."""
-        request = pb.ExportRequest()
-        _set_span(request, begin, end)
+        token = ""
         while True:
-            page = await self._ask(self._stub.Export, request)
+            page = await self._ask("Export", begin, end, page_token=token, form=FORMS[form])
             yield page.chunk
-            request.page_token = page.next_page_token
-            if not request.page_token:
+            token = page.next_page_token
+            if not token:
                 return
 
-    async def _ask(self, method: Any, request: Any) -> Any:
-        return await method(request, timeout=TIMEOUT, metadata=await self._administrator.metadata())
+    async def erase(self, user: str) -> int:
+        """Destroys a user's keys; how many there were."""
+        request = pb.EraseSubjectRequest(user=user)
+        answer = await self._stub.EraseSubject(request, timeout=TIMEOUT, metadata=await self._metadata())
+        return int(answer.keys)
+
+    async def keys(self) -> str:
+        """The public keys of checkpoints."""
+        answer = await self._stub.GetCheckpointKeys(pb.GetCheckpointKeysRequest(), timeout=TIMEOUT)
+        return str(answer.jwks)
+
+    async def _ask(self, what: str, begin: datetime | None = None, end: datetime | None = None, **asked: Any) -> Any:
+        platform = self._administrator is None
+        request: Any = _REQUESTS[platform][what](**asked)
+        _set_span(request, begin, end)
+        method = getattr(self._stub, f"{what}Platform" if platform else what)
+        return await method(request, timeout=TIMEOUT, metadata=await self._metadata())
+
+    async def _metadata(self) -> Any:
+        return await self._administrator.metadata() if self._administrator else ()
 
 
 @asynccontextmanager
@@ -73,8 +109,8 @@ async def reading(args: argparse.Namespace) -> AsyncIterator[Trail]:
     if args.organisation and args.organisation not in known:
         raise CliError(f"{args.organisation} is none of {', '.join(known)}")
     async with reach(args.data) as stack:
-        tenant: Tenant = stack
-        if args.organisation and isinstance(stack, Connection):
+        tenant: Tenant | None = None if getattr(args, "platform", False) else stack
+        if tenant and args.organisation and isinstance(stack, Connection):
             tenant = stack.seeded(known[args.organisation])
         yield Trail(stack, tenant)
 
@@ -95,7 +131,7 @@ def table(events: Sequence[pb.Event]) -> Table:
             str(event.sequence),
             event.at.ToDatetime().strftime("%Y-%m-%d %H:%M:%S"),
             Text(event.code),
-            Text(event.actor or "-"),
+            Text("erased" if event.erased else event.actor or "-"),
             Text(outcome_word(name), colour_of(name)),
             Text(reason_name(event.reason)),
             Text(event.client_address or "-"),

@@ -85,6 +85,9 @@ def settings_for(stores: Stores, options: StackOptions) -> dict[str, ServiceSett
         own: dict[str, Any] = {}
         if name in DATABASES:
             own["database_url"] = SecretStr(stores.database_url(DATABASES[name]))
+        if name == "audit":
+            own["sealer_database_url"] = SecretStr(stores.database_url("audit_sealer"))
+            own["audit_anchor_folder"] = stores.layout.anchors
         if name == "auth":
             own["issuers"] = [*issuers(stores.layout), *options.issuers]
         found[name] = kind.model_validate(

@@ -32,6 +32,7 @@ class Layout:
         self.tls = self.folder / "tls"
         self.client = self.folder / "client"
         self.spool = self.folder / "spool"
+        self.anchors = self.folder / "anchors"
         self.running_file = self.folder / "stack.json"
         self.issuer_key = self.client / "issuer.pem"
         self.issuer_jwks = self.client / "issuer-jwks.json"

@@ -84,6 +84,9 @@ class Processes(Connection):
         }
         if name in DATABASES:
             found["database_url"] = self.stores.database_url(DATABASES[name])
+        if name == "audit":
+            found["sealer_database_url"] = self.stores.database_url("audit_sealer")
+            found["audit_anchor_folder"] = str(self.layout.anchors)
         if name == "auth":
             found["issuers"] = issuers(self.layout)
         return found

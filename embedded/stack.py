@@ -24,7 +24,7 @@ from embedded.postgres import PostgresServer
 from embedded.redis import RedisServer
 from embedded.supervisor import Supervisor
 from services.kit import logs
-from services.kit.database_roles import SERVICES, role_of
+from services.kit.database_roles import ROLES, role_of
 from services.kit.inprocess import InProcessChannel, InProcessServer
 from services.kit.keys import ORG_MAC, KeyRing
 from services.kit.migrate import prepare_database
@@ -75,7 +75,7 @@ async def running_stores(folder: Path) -> AsyncIterator[Stores]:
         postgres, redis = PostgresServer(held), RedisServer(held)
         async with Supervisor([postgres, redis]) as supervisor:
             keys = {version.kid: version.value for version in KeyRing(layout.keys).versions(ORG_MAC)}
-            passwords = {service: held.secret(f"role-{service}") for service in SERVICES}
+            passwords = {role: held.secret(f"role-{role}") for role in ROLES}
             await asyncio.to_thread(prepare_database, postgres.admin_dsn, passwords, keys)
             yield Stores(held, layout, postgres, redis, supervisor)
 

@@ -239,7 +239,7 @@ def _format(message: pb.ChatMessage) -> redaction.RedactFormat.ValueType:
     media = message.media_type.partition(";")[0].strip().lower()
     if media == "application/json" or media.endswith("+json"):
         return redaction.REDACT_FORMAT_JSON
-    if not media and decision.SOURCE_TOOL_OUTPUT == _source(message):
+    if not media and (message.role == decision.ROLE_TOOL or message.source == decision.SOURCE_TOOL_OUTPUT):
         return redaction.REDACT_FORMAT_AUTO
     return redaction.REDACT_FORMAT_TEXT
 

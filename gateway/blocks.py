@@ -16,7 +16,7 @@ _SENTENCE_ENDS = re.compile(r"(?:[.!?][\"')\]]{0,4}\s|\n)\Z")
 _SPACE = re.compile(r"\s")
 # A number in groups ("4532 0151 ...") may go on after the space; so may a text that ends with one.
 _IN_A_NUMBER = re.compile(r"\d[\s.,-]*$")
-_NUMBER = re.compile(r"\d")
+_NUMBER = re.compile(r"\d|$")
 _KEY_BEGINS = "-----BEGIN "
 _KEY_ENDS = re.compile(r"-----END [A-Z0-9 ]{1,40}-----")
 
@@ -48,12 +48,12 @@ class Blocks:
 
 
 def _cut(text: str) -> int:
-    """Where the next block ends; 0 = not yet. Each place is judged by what stands before it and the one character after
-    it: so the blocks are the same however the text comes in."""
+    """Where the next block ends; 0 = not yet. Each place is judged by what stands before it, and after a number by the one
+    character behind it: so the blocks are the same however the text comes in."""
     spaces: list[int] = []
     for match in _SPACE.finditer(text, AT_LEAST - 1):
         end = match.end()
-        if end >= len(text) or (end > SOFT and spaces):
+        if end > SOFT and spaces:
             break
         if end < AT_LEAST or _inside_key(text, end) or _cuts_a_number(text, end):
             continue
@@ -64,7 +64,7 @@ def _cut(text: str) -> int:
         return 0
     if spaces:
         return spaces[-1]
-    if len(text) <= HARD or (_inside_key(text, HARD) and len(text) <= KEY):
+    if len(text) < HARD or (_inside_key(text, HARD) and len(text) < KEY):
         return 0
     return HARD
 
@@ -76,4 +76,5 @@ def _inside_key(text: str, at: int) -> bool:
 
 
 def _cuts_a_number(text: str, at: int) -> bool:
+    """Also when it may yet turn out to: nothing stands behind it so far."""
     return bool(_IN_A_NUMBER.search(text[max(0, at - 8) : at]) and _NUMBER.match(text, at))

@@ -98,15 +98,16 @@ async def tampered_trail(world: World) -> Report:
     ) as database:
         found = await (await database.execute(_FIND, row)).fetchone()
         genuine = bytes(found[0]) if found else b""
-        forged = genuine.replace(b"rita", b"paul")
-        report.expect("its row names rita", True, genuine != forged)
+        forged = genuine.replace(b'"outcome":"DENY"', b'"outcome":"ALLOW"')
+        report.expect("its row says that she was refused", True, genuine != forged)
+        report.expect("who she is stands in it sealed only", False, b"rita" in genuine)
         await database.execute(_ALTER, (forged, *row))
         after = await trail.verify()
         await database.execute(_ALTER, (genuine, *row))
         restored = await trail.verify()
     report.notes += [
         f"{before.verified} events verified",
-        f"then row {event.sequence} was altered by hand, by the database's administrator: paul instead of rita",
+        f"then row {event.sequence} was altered by hand, by the database's administrator: allowed instead of refused",
     ]
     report.expect("the chain is intact after that", False, after.intact)
     report.expect(

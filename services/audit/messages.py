@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 from google.protobuf.timestamp_pb2 import Timestamp
 from hauberk.audit.v1 import audit_service_pb2 as pb
 from hauberk.common.v1 import decision_pb2 as common
 
-from services.audit.policy import Link, NotCanonicalError, Record, decode
+from services.audit.flows.vault import Opened
+from services.audit.policy import Catalogue, Record
 from services.audit.policy.rules import broken
 from services.kit.errors import InvalidArgument, Violation
 
@@ -29,12 +28,14 @@ _OUTCOME_NAMES = {number: name for name, number in _OUTCOMES.items()}
 _REASON_NAMES = {number: name for name, number in _REASONS.items()}
 
 
-def records_of(request: pb.AppendRequest, reporter: str) -> list[Record]:
+def records_of(request: pb.AppendRequest, reporter: str, catalogue: Catalogue) -> list[Record]:
     """The events of a request of the workload `reporter`; raises InvalidArgument naming every wrong field."""
     records, violations = [], []
     for index, event in enumerate(request.events):
         record = record_of(event, reporter)
-        violations += [Violation(f"events[{index}].{field}", rule) for field, rule in broken(record, reporter)]
+        violations += [
+            Violation(f"events[{index}].{field}", rule) for field, rule in broken(record, reporter, catalogue)
+        ]
         records.append(record)
     if violations:
         raise InvalidArgument(*violations)
@@ -55,12 +56,11 @@ def record_of(event: pb.Event, reporter: str = "") -> Record:
     )
 
 
-def event(link: Link) -> pb.Event:
-    """An event as it is shown: what the hashed bytes say, and its place."""
-    message = pb.Event(sequence=link.sequence, hash=link.hash.hex())
-    try:
-        record = decode(link.canonical)
-    except NotCanonicalError:  # altered by hand: shown as an empty event in its place; Verify says what it is
+def event(opened: Opened) -> pb.Event:
+    """An event as it is shown: what the hashed bytes say, what can still be read of it, and its place."""
+    message = pb.Event(sequence=opened.link.sequence, hash=opened.link.hash.hex(), erased=opened.erased)
+    record = opened.record
+    if record is None:
         return message
     for name in _SAME:
         setattr(message, name, getattr(record, name))
@@ -72,15 +72,9 @@ def event(link: Link) -> pb.Event:
     return message
 
 
-def line(link: Link) -> bytes:
-    """One line of an export: the hashed bytes as a text, which JSON gives back exactly, with their place."""
-    body = {
-        "sequence": link.sequence,
-        "prev": link.prev.hex(),
-        "hash": link.hash.hex(),
-        "canonical": link.canonical.decode("utf-8", "replace"),
-    }
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+def outcome_name(outcome: common.Outcome.ValueType) -> str:
+    """As it stands in an event."""
+    return _OUTCOME_NAMES[outcome]
 
 
 def micros(stamp: Timestamp) -> int:

@@ -18,7 +18,6 @@ from services.guardrail.adapters.postgres import PostgresTools
 from services.guardrail.adapters.redaction import RedactionDetector
 from services.guardrail.adapters.remembered import RememberedTools
 from services.guardrail.adapters.sealing import Seals
-from services.guardrail.adapters.tenancy import TenancyPermissions
 from services.guardrail.adapters.tool_policy_file import load_tool_rules
 from services.guardrail.choosing import Choosing
 from services.guardrail.inspector import Inspector
@@ -32,6 +31,7 @@ from services.guardrail.servicer import GuardrailServicer
 from services.guardrail.settings import GuardrailSettings
 from services.guardrail.tools import Approvals, Registry, ToolCalls
 from services.kit.keys import CANARY, Derived
+from services.kit.permissions import TenancyPermissions
 from services.kit.postgres import Database
 from services.kit.server import App, Mount, Wiring
 from services.kit.settings import SettingsError

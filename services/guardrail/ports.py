@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol, TypeVar
 
 from services.guardrail.policy.approvals import Approval, State
@@ -13,9 +12,14 @@ from services.guardrail.policy.calls import Past
 from services.guardrail.policy.definition import Definition
 from services.guardrail.policy.model import Part
 from services.guardrail.policy.own import Own
+from services.kit import permissions
 from services.kit.caller import Caller
 
 Result = TypeVar("Result")
+# Tenancy is asked in the same words by every service.
+Answer = permissions.Answer
+Permissions = permissions.Permissions
+Question = permissions.Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,24 +29,6 @@ class Leak:
     entity: str
     start: int
     end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """May the caller do this?"""
-
-    action: str
-    type: str
-    id: str
-
-
-class Answer(Enum):
-    """What tenancy says. Whatever is not a clear allow is one of the refusals."""
-
-    ALLOWED = "allowed"
-    NOT_PERMITTED = "not_permitted"
-    ORGANISATION_SUSPENDED = "organisation_suspended"
-    POLICY_ERROR = "policy_error"
 
 
 class Detector(Protocol):
@@ -58,14 +44,6 @@ class Classifier(Protocol):
 
     async def judge(self, token: str, parts: Sequence[Part]) -> list[bool]:
         """For each part whether it is an attack; what leaves the house is redacted first."""
-        ...
-
-
-class Permissions(Protocol):
-    """The same decision that the caller's own request meets. Raises `Unavailable` when there is none."""
-
-    async def ask(self, token: str, questions: Sequence[Question]) -> list[Answer]:
-        """One answer for each question, in order; `token` is the caller's own."""
         ...
 
 

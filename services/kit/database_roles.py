@@ -14,6 +14,9 @@ from psycopg import sql
 from services.kit.errors import FailedPrecondition
 
 SERVICES: Final = ("auth", "tenancy", "ratelimit", "redaction", "guardrail", "context_token", "audit")
+# Roles of their own beside a service's: what they may do, the service's own role may not.
+COMPANIONS: Final = {"audit_sealer": "audit"}
+ROLES: Final = (*SERVICES, *COMPANIONS)
 OWNER: Final = "hauberk_owner"
 BOUND: Final = "hauberk_tenant_bound"
 LOOKUP: Final = "hauberk_lookup"
@@ -35,10 +38,10 @@ def role_of(service: str) -> str:
 
 
 def ensure_roles(connection: Connection, passwords: Mapping[str, str], connection_limit: int) -> None:
-    """Create or correct every role. `passwords` has one entry per service name."""
+    """Create or correct every role. `passwords` has one entry for each of `ROLES`."""
     for group in (OWNER, BOUND, LOOKUP):
         _ensure(connection, group, sql.SQL("NOLOGIN"))
-    for service in SERVICES:
+    for service in ROLES:
         role = role_of(service)
         verifier = connection.pgconn.encrypt_password(passwords[service].encode(), role.encode(), b"scram-sha-256")
         options = sql.SQL("LOGIN INHERIT CONNECTION LIMIT {} PASSWORD {}").format(
@@ -48,7 +51,8 @@ def ensure_roles(connection: Connection, passwords: Mapping[str, str], connectio
         _grant(connection, BOUND, role)
         for name, value in _LIMITS.items():
             connection.execute(_sql("ALTER ROLE {} SET {} = {}", role, name, value=value))
-        connection.execute(_sql("ALTER ROLE {} SET search_path = {}, {}", role, service, EXTENSIONS))
+        schema = COMPANIONS.get(service, service)
+        connection.execute(_sql("ALTER ROLE {} SET search_path = {}, {}", role, schema, EXTENSIONS))
     # The owner must be able to hand a function to the lookup role, and the migrator to act as the owner.
     connection.execute(_sql("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE", LOOKUP, OWNER))
     connection.execute(sql.SQL("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE").format(sql.Identifier(OWNER)))
@@ -74,6 +78,8 @@ def ensure_schemas(connection: Connection) -> None:
         for rights in _RIGHTS:
             grant = "ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} GRANT " + rights + " TO {}"
             connection.execute(_sql(grant, OWNER, service, role))
+    for companion, service in COMPANIONS.items():  # uses what it is given in the service's schema, and owns none
+        connection.execute(_sql("GRANT USAGE ON SCHEMA {} TO {}", service, role_of(companion)))
     connection.execute(_sql("CREATE EXTENSION IF NOT EXISTS vector SCHEMA {}", EXTENSIONS))
 
 

@@ -25,6 +25,8 @@ CTX_KEK = "ctx-kek"
 CONTENT_KEK = "content-kek"
 WEBHOOK_KEK = "webhook-kek"
 EDGE_KEK = "edge-kek"
+AUDIT_KEK = "audit-kek"
+CHECKPOINT = "checkpoint"
 
 LEAST_BYTES = 32
 _LEAST_BITS = 2048
@@ -68,6 +70,8 @@ KINDS = {
     CONTENT_KEK: Kind(symmetric_key, None, "stored content"),
     WEBHOOK_KEK: Kind(symmetric_key, None, "secrets of webhooks that were not set again since"),
     EDGE_KEK: Kind(symmetric_key, None, "secrets of bot challenges that were not set again since"),
+    AUDIT_KEK: Kind(symmetric_key, None, "personal fields of the audit trail"),
+    CHECKPOINT: Kind(signing_key, None, "checkpoints of the audit trail, whose public key is kept as long as they are"),
 }
 _OTHER = Kind(symmetric_key, 86_400.0, "what it protects")
 

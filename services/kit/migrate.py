@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from services.kit.database_roles import EXTENSIONS, OWNER, SERVICES, Connection, ensure_roles, ensure_schemas
+from services.kit.database_roles import EXTENSIONS, OWNER, ROLES, SERVICES, Connection, ensure_roles, ensure_schemas
 from services.kit.errors import FailedPrecondition, Unavailable
 from services.kit.org_proof import pads, valid_kid
 
@@ -60,11 +60,11 @@ def prepare_database(
 ) -> tuple[str, ...]:
     """Bring the database to the state this version needs; safe to repeat. Returns the migrations applied now.
 
-    `role_passwords` has a password per service name, `org_mac_keys` every key id with its key that shall be accepted
+    `role_passwords` has a password for each of `ROLES`, `org_mac_keys` every key id with its key that shall be accepted
     (others are retired). Fails with FailedPrecondition when the database and the files disagree, Unavailable when it
     cannot be reached or refuses a statement; what was applied until then stays.
     """
-    missing = [service for service in SERVICES if not role_passwords.get(service)]
+    missing = [role for role in ROLES if not role_passwords.get(role)]
     if missing or not org_mac_keys or not all(valid_kid(kid) for kid in org_mac_keys):
         raise FailedPrecondition("PREPARE_INPUT", "a password per service and a well-named organisation key are needed")
     migrations = load_migrations(root)

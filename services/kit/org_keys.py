@@ -42,8 +42,9 @@ _STORED: dict[str, tuple[tuple[str, str, LiteralString], ...]] = {
         (
             "secrets of webhooks (each moves on when it is set again)",
             "auth.key_settings",
-            "SELECT count(*) FROM auth.key_settings"
-            " WHERE starts_with(encode(webhook_secret, 'escape'), %(kid)s || ':')",
+            "SELECT count(*) FROM auth.key_settings WHERE starts_with(encode(webhook_secret, 'escape'), %(kid)s || ':')"
+            " OR substring(webhook_secret FROM 1 FOR length(%(kid)s) + 1)"
+            " = convert_to(chr(length(%(kid)s)) || %(kid)s, 'UTF8')",
         ),
     ),
     CONTENT_KEK: (

@@ -166,7 +166,7 @@ class RedisStore:
             # Not run at all, so sending it again is safe; EVAL also teaches it to the server.
             return await self._asked(line, ("EVAL", script.source, len(keys), *keys, *args))
 
-    async def _asked(self, line: Line, words: tuple[str | bytes | int, ...]) -> Any:
+    async def _asked(self, line: Line, words: tuple[Any, ...]) -> Any:
         if line.full:
             await line.space()
         if not line.usable:
@@ -182,9 +182,9 @@ class RedisStore:
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> Line:
-        assert self._pool is not None
+        pool: Any = self._pool  # there is one, as this is no cluster
         line = Line(self._timeout, _IN_FLIGHT)
-        await line.open(self._pool.make_connection())
+        await line.open(pool.make_connection())
         self._line = line
         return line
 

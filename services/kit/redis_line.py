@@ -14,7 +14,6 @@ from collections import deque
 from typing import Any
 
 import hiredis
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
@@ -43,8 +42,10 @@ class Line(asyncio.Protocol):
         self._transport: Any = None
         self._writer: Any = None
 
-    async def open(self, connection: AbstractConnection) -> None:
-        """Connects as the driver does (TLS, password, database), then takes its socket over. Raises what it raises."""
+    async def open(self, connection: Any) -> None:
+        """Connects as the driver's connection does (TLS, password, database), then takes its socket over.
+
+        Raises what that raises."""
         await connection.connect()
         # The driver's own reader costs a task switch and two timers for each answer. It keeps nothing that is ours:
         # the server has answered all that it was asked, and says nothing unasked.
@@ -109,7 +110,7 @@ class Line(asyncio.Protocol):
         if self._space:
             self._admit()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         """Everybody who still waits learns that nothing is known."""
         self._fail(RedisConnectionError)
 

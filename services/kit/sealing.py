@@ -85,13 +85,12 @@ class Seal:
     def seal(self, organisation: str, plain: bytes, *place: str) -> bytes:
         """A record that opens for this organisation and place only."""
         versions = self._versions()
-        kid = versions.active.encode()
         box = versions.box(versions.active, organisation)
-        return bytes((len(kid),)) + kid + box.seal(plain, self._bound(organisation, place))
+        return put_together(versions.active, box.seal(plain, self._bound(organisation, place)))
 
     def open(self, organisation: str, record: bytes, *place: str) -> bytes:
         """Raises SealBrokenError."""
-        kid, sealed = _taken_apart(record)
+        kid, sealed = taken_apart(record)
         try:
             box = self._versions().box(kid, organisation)
         except KeyError:
@@ -113,7 +112,7 @@ class Seal:
 def kid_of(record: bytes) -> str:
     """The version that a record names; empty when it is no record."""
     try:
-        return _taken_apart(record)[0]
+        return taken_apart(record)[0]
     except SealBrokenError:
         return ""
 
@@ -140,7 +139,13 @@ class _Versions:
         return box
 
 
-def _taken_apart(record: bytes) -> tuple[str, bytes]:
+def put_together(kid: str, sealed: bytes) -> bytes:
+    """A record, of what stands in two columns."""
+    return bytes((len(kid),)) + kid.encode() + sealed
+
+
+def taken_apart(record: bytes) -> tuple[str, bytes]:
+    """The version that a record names, and the rest. Raises SealBrokenError."""
     size = record[0] if record else 0
     if not 0 < size <= _LONGEST_KID or len(record) < 1 + size:
         raise SealBrokenError

@@ -217,8 +217,15 @@ class Limiter:
             # The store changed its counters by its own verdict; if ours differs, nothing is known.
             raise Unavailable("redis")
         return Decision(
-            *(decision.outcome, decision.reason, decision.standings, decision.retry_after_us),
-            *(answer.now_us, answer.expires_us, answer.replayed, micro_usd, decision.penalty),
+            decision.outcome,
+            decision.reason,
+            decision.standings,
+            decision.retry_after_us,
+            answer.now_us,
+            answer.expires_us,
+            answer.replayed,
+            micro_usd,
+            decision.penalty,
         )
 
     def _without_store(self, ask: Ask) -> Decision:

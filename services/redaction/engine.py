@@ -115,7 +115,7 @@ class Redactor:
     async def restore(
         self, caller: Caller, workload: str, conversation: str, texts: Sequence[str], sink: Sink = Sink.SHOWN
     ) -> list[Filled]:
-        """Puts values back: only of this user and conversation, only for who may have them, only what the sink may hold.
+        """Puts values back: of this user and conversation, for who may have them, and what the sink may hold.
 
         A value is never put into a link, an image or an attribute off the allow-list, not even where the user's own
         text had it: nothing tells a link that the user wrote from one that a model was made to write. So restoring
@@ -139,7 +139,7 @@ class Redactor:
         fields: Sequence[tuple[str, Sequence[str]]] = (),
         sink: Sink = Sink.TOOL_ARGUMENT,
     ) -> list[Filled]:
-        """The same for JSON documents: into strings only, not into the fields to keep; `fields` may take more kinds."""
+        """The same for JSON documents: into strings only, not into the fields to keep; `fields` take more kinds."""
         kept = _pointers(keep, "keep")
         more = _pointers([at for at, _ in fields], "fields")
         allowed = [Field(at, frozenset(entities)) for at, (_, entities) in zip(more, fields, strict=True)]

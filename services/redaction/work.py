@@ -46,7 +46,7 @@ class Work:
         self.scans: list[Scan] = []
 
     def found(self, scans: Sequence[Scan]) -> None:
-        """Takes what the search found, one result for each of `searched`; raises Unavailable when it cannot be right."""
+        """Takes what was found, one result for each of `searched`; raises Unavailable when it cannot be right."""
         if len(scans) != len(self.searched):  # what was not searched is not shown
             raise Unavailable("detector")
         if not all(map(_in_order, self.searched, scans)):

@@ -5,6 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
+import grpc
+from grpc import aio
+from hauberk.common.v1 import decision_pb2 as common
+from hauberk.gateway.v1 import gateway_service_pb2 as pb
+
 from tests.support.backend import Backend, allowed, fresh
 
 SSN = "457-55-5462"
@@ -55,3 +60,34 @@ async def test_a_value_cannot_break_out_of_its_string(backend: Backend) -> None:
     answer = await backend.call_tool(admission, tool, '{"note": "<EMAIL_ADDRESS> <EMAIL_ADDRESS_2>"}')
     if answer.arguments_json:
         assert set(json.loads(answer.arguments_json)) == {"note"}
+
+
+async def test_a_card_goes_only_into_an_argument_that_asks_for_it(backend: Backend) -> None:
+    card = "4532015112830366"
+    properties = {"card": {"type": "string", "x-restore": ["CREDIT_CARD"]}, "note": {"type": "string"}}
+    tool = await backend.tool(json.dumps({"type": "object", "properties": properties}))
+    user = await backend.member(fresh("victim"))
+    admission = await backend.admitted(user, f"Pay with card {card}, my SSN is {SSN}")
+    answer = await backend.call_tool(admission, tool, '{"card": "<credit_card>", "note": "<CREDIT_CARD> < US_SSN >"}')
+    assert json.loads(answer.arguments_json) == {"card": card, "note": f"<CREDIT_CARD> {SSN}"}
+
+
+async def test_personal_data_in_a_tools_result_goes_and_the_result_stays_json(backend: Backend) -> None:
+    user = await backend.member(fresh("victim"))
+    result = '{"id": 7, "owner": {"ssn": "457-55-5462", "mail": "j@mail.example"}, "card": 4532015112830366, "x": 1.50}'
+    answer = await backend.admit(user, pb.ChatMessage(role=common.ROLE_TOOL, text=result))
+    assert answer.messages[0].text == (
+        '{"id": 7, "owner": {"ssn": "<US_SSN>", "mail": "<EMAIL_ADDRESS>"}, "card": "<CREDIT_CARD>", "x": 1.50}'
+    )
+
+
+async def test_what_is_said_to_be_json_and_is_not_is_refused(backend: Backend) -> None:
+    user = await backend.member(fresh("victim"))
+    broken = pb.ChatMessage(role=common.ROLE_USER, text='{"ssn": "457-55-5462"', media_type="application/json")
+    try:
+        answer = await backend.admit(user, broken)
+    except aio.AioRpcError as refused:
+        assert refused.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert SSN not in str(refused.details())
+    else:
+        assert not allowed(answer) and not answer.messages

@@ -16,6 +16,10 @@ TYPED = (
     "<us_ssn>",
     "&lt;US_SSN&gt;",
     "<<US_SSN>>",
+    "\\<US\\_SSN\\>",
+    "<US SSN> and <US_\nSSN>",
+    "<**Us_Ssn**>",
+    "&#60;us_ssn&#62;",
 )
 
 
@@ -38,3 +42,12 @@ async def test_a_value_brings_no_placeholder_in(backend: Backend) -> None:
     answer = await backend.admit(user, f"I am {SSN}; my other name is <LITERAL> and <US_SSN>")
     echoed = await backend.complete(answer.admission, answer.messages[0].text)
     assert echoed.text == f"I am {SSN}; my other name is <LITERAL> and <US_SSN>"
+
+
+async def test_what_the_model_rewrote_comes_back_and_nothing_else_does(backend: Backend) -> None:
+    user = await backend.member(fresh("owner"))
+    admission = (await backend.admit(user, f"My SSN is {SSN}")).admission
+    rewritten = "<us_ssn>, < US_SSN >, &lt;US_SSN&gt;, \\<US\\_SSN\\>, **<US_SSN>**, <US_\nSSN>; <us_ssn_2>, ![](https://x.example/?<us_ssn>)"
+    echoed = await backend.complete(admission, rewritten)
+    assert echoed.text.startswith(f"{SSN}, {SSN}, {SSN}, {SSN}, **{SSN}**, {SSN}; <us_ssn_2>, ")
+    assert echoed.text.count(SSN) == 6

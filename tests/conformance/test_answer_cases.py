@@ -33,6 +33,16 @@ SCHEMA = {
     },
 }
 
+TO = {"type": "object", "properties": {"to": {"type": "string", "x-sensitive": True}, "text": {"type": "string"}}}
+TOOLS: dict[str, dict[str, Any]] = {
+    "report": {},
+    "mail": {"schema_json": json.dumps(TO), "risk": guardrail.TOOL_RISK_EGRESS},
+    "erase": {"risk": guardrail.TOOL_RISK_DESTRUCTIVE},
+    "pay": {"risk": guardrail.TOOL_RISK_MONEY, "needs_approval": True},
+    "once": {"quota": guardrail.ToolQuota(per_admission=1)},
+    "watched": {"schema_json": json.dumps(TO), "mode": guardrail.TOOL_MODE_OBSERVE},
+}
+
 
 def user_of(case: dict[str, Any]) -> str:
     return "case-" + hashlib.sha256(case["case"].encode()).hexdigest()[:12]
@@ -43,9 +53,10 @@ async def ready(stack: Stack) -> Stack:
     """The members and the tool of the cases."""
     administrator = Administrator(stack)
     await administrator.add([user_of(case) for case in CASES])
-    tool = guardrail.Tool(tool="report", permission="chat.send", schema_json=json.dumps(SCHEMA))
     stub = guardrail_grpc.GuardrailServiceStub(stack.channel("guardrail"))
-    await stub.PutTool(guardrail.PutToolRequest(tool=tool), timeout=5, metadata=await administrator.metadata())
+    for name, more in TOOLS.items():
+        tool = guardrail.Tool(tool=name, permission="chat.send", **{"schema_json": json.dumps(SCHEMA), **more})
+        await stub.PutTool(guardrail.PutToolRequest(tool=tool), timeout=5, metadata=await administrator.metadata())
     return stack
 
 
@@ -59,14 +70,18 @@ def gateway(stack: Stack, transport: str, workload: str) -> Any:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
 async def test_case(ready: Stack, case: dict[str, Any], transport: str) -> None:
     ask = question(by_jwt(ready.user_jwt(user_of(case))), ready.brand, case["admit"], conversation=f"c-{transport}")
+    if "page" in case:
+        ask.messages.add(role=decision.ROLE_TOOL, source=decision.SOURCE_RETRIEVED, text=case["page"])
     admitted = await gateway(ready, transport, "backend/demo").Admit(ask, timeout=5)
     assert admitted.outcome == decision.OUTCOME_ALLOW
     stub = gateway(ready, transport, OTHER if case.get("holder") == "other" else "backend/demo")
 
     if "tool" in case:
         call = pb.AuthorizeToolCallRequest(
-            admission=admitted.admission, tool=case["tool"], arguments_json=case["arguments"]
+            admission=admitted.admission, tool=case["tool"], arguments_json=case["arguments"], **case.get("more", {})
         )
+        if case.get("before"):
+            assert (await stub.AuthorizeToolCall(call, timeout=5)).outcome == decision.OUTCOME_ALLOW
         check_tool_call(await stub.AuthorizeToolCall(call, timeout=5), case["expect"])
     else:
         text = case["answer"].format(canary=admitted.canary, canary_reversed=admitted.canary[::-1])

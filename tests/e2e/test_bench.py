@@ -73,9 +73,12 @@ def test_a_decision_is_one_round_trip_and_stands_beside_two_libraries() -> None:
     cases = {case["case"]: case for case in bench("decide")}
     assert list(cases)[:5] == ["TAKE 1", "TAKE 8", "TAKE 32", "PEEK 8", "RESERVE 8"]
     ours = [case for name, case in cases.items() if name.startswith(("TAKE", "PEEK", "RESERVE"))]
-    assert all(case["round_trips"] == 1.0 and case["per_redis_core"] > 0 for case in ours)
+    assert {case["round_trips"] for case in ours if "in flight" not in case["case"]} == {1.0}
+    # What is asked at the same time goes along.
+    assert all(case["round_trips"] < 0.9 for case in ours if "in flight" in case["case"])
+    assert all(case["per_redis_core"] > 0 for case in ours)
     peers = [case for name, case in cases.items() if "eight limits" in name]
-    assert len(peers) == 10
+    assert len(peers) == 16
     assert all(7.5 < case["round_trips"] < 8.5 for case in peers)
     far = cases["TAKE 8, limiter alone, far Redis"]
     assert far["x_limits"] > 2 and far["x_throttled_py"] > 2

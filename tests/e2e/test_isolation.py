@@ -32,7 +32,7 @@ from services.kit.validation import violations_of
 from tests.attacks.rpcs import SERVED, Rpc
 from tests.support.backend import DEADLINE, Backend, by_key, fresh, proof
 from tests.support.isolation import counting, identifiers_of, keys_of, like, rows_of
-from tests.support.requests import message_of, put, texts, valid
+from tests.support.requests import message_of, texts, valid, with_text
 from tests.support.stores import make_folder
 
 # These ask with a user's credential in the request; every other RPC that names no tenant serves operators and peers.
@@ -154,7 +154,7 @@ async def house(own_stack: Stack) -> AsyncIterator[House]:
 
 
 async def _more(made: House, values: dict[str, Any]) -> None:
-    """What no single request makes: a policy on trial, a key that was rotated and its owner told of it."""
+    """What no single request makes: a policy on trial, a key that was rotated, calls of tools made and waiting."""
     by_name = {rpc.method.name: rpc for rpc in PROBED}
 
     async def one(name: str, **more: Any) -> Any:
@@ -166,9 +166,14 @@ async def _more(made: House, values: dict[str, Any]) -> None:
     key = await one("CreateApiKey")
     await one("RotateApiKey", key_id=key["key"]["keyId"])
     await one("RevokeSubject")
+    for held in (False, True):
+        tool = {"tool": f"{MARK}-{held}".lower(), "not_after": [], "definition_hash": "", "approval": ""}
+        await one("PutTool", **tool, needs_approval=held)
+        await one("CheckToolCall", **tool, arguments_json="{}", request_approval=True)
     grant = next(rpc for rpc in SERVED if rpc.method.name == "Grant")
-    asked = valid(message_of(grant.method), {"organisation": made.theirs.organisation, "limit_id": LIMIT})
-    await ask(made, grant, "", asked)
+    await ask(
+        made, grant, "", valid(message_of(grant.method), {"organisation": made.theirs.organisation, "limit_id": LIMIT})
+    )
     await asyncio.sleep(1.5)  # what was tried is counted once a second
 
 
@@ -262,7 +267,7 @@ async def compared(house: House, rpc: Rpc, request: Message, place: str, foreign
     txn = jwt.decode(token, options={"verify_signature": False})["txn"]
     said, cost = [], []
     for identifier in (like(foreign), foreign, unknown):  # the first one only warms what is remembered of the caller
-        asked = _with(request, place, identifier)
+        asked = with_text(request, place, identifier)
         with counting(txn) as counted:
             status, answer = await ask(house, rpc, token, asked)
         said.append((status, outer(answer, identifier)))
@@ -272,18 +277,9 @@ async def compared(house: House, rpc: Rpc, request: Message, place: str, foreign
     return "" if cost[1] == cost[2] else f"{dict(cost[1])} and {dict(cost[2])} store calls"
 
 
-def _with(request: Message, place: str, text: str) -> Message:
-    copy = type(request)()
-    copy.CopyFrom(request)
-    for where, holder, field, index in list(texts(copy)):
-        if where == place:
-            put(holder, field, index, text)
-    return copy
-
-
 def _fits(request: Message, place: str, text: str) -> bool:
     """Whether the contract lets this text stand there at all."""
-    return not violations_of(_with(request, place, text))
+    return not violations_of(with_text(request, place, text))
 
 
 async def test_this_suite_notices_what_is_not_an_unknown_one(house: House) -> None:

@@ -26,7 +26,7 @@ from embedded.errors import EmbeddedError, FolderInUseError
 from embedded.postgres import PostgresServer
 from embedded.redis import RedisServer
 from embedded.supervisor import Backoff, Supervisor
-from services.kit.database_roles import SERVICES
+from services.kit.database_roles import ROLES
 from services.kit.errors import Unavailable
 from services.kit.migrate import prepare_database
 from services.kit.postgres import Database
@@ -52,7 +52,7 @@ async def own(data_stores: DataStores) -> AsyncIterator[DataStores]:
     """Servers of this module, which kills them."""
     base = make_folder()
     async with servers(base) as (folder, supervisor, postgres, redis):
-        passwords = dict.fromkeys(SERVICES, "pw")
+        passwords = dict.fromkeys(ROLES, "pw")
         prepare_database(postgres.admin_dsn, passwords, {ORG_KID: ORG_KEY})
         yield DataStores(supervisor, postgres, redis, passwords)
         await supervisor.stop()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from services.kit import migrate
-from services.kit.database_roles import SERVICES
+from services.kit.database_roles import ROLES
 from services.kit.errors import FailedPrecondition, Unavailable
 from services.kit.migrate import load_migrations, prepare_database
 from tests.support.stores import ORG_KEY, ORG_KID, DataStores
@@ -120,7 +120,7 @@ def test_incomplete_input_is_refused_before_anything_is_done(data_stores: DataSt
 
 def test_an_unreachable_server_is_unavailable() -> None:
     with pytest.raises(Unavailable) as caught:
-        prepare_database("host=/nonexistent dbname=x", dict.fromkeys(SERVICES, "x"), {ORG_KID: ORG_KEY})
+        prepare_database("host=/nonexistent dbname=x", dict.fromkeys(ROLES, "x"), {ORG_KID: ORG_KEY})
     assert "nonexistent" not in str(caught.value)
 
 

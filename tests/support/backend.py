@@ -94,8 +94,8 @@ class Backend:
                 result = answer.result
         return shown, result
 
-    async def call_tool(self, admission: str, tool: str, arguments: str) -> pb.AuthorizeToolCallResponse:
-        request = pb.AuthorizeToolCallRequest(admission=admission, tool=tool, arguments_json=arguments)
+    async def call_tool(self, admission: str, tool: str, arguments: str, **more: Any) -> pb.AuthorizeToolCallResponse:
+        request = pb.AuthorizeToolCallRequest(admission=admission, tool=tool, arguments_json=arguments, **more)
         answer: pb.AuthorizeToolCallResponse = await self.gateway.AuthorizeToolCall(request, timeout=DEADLINE)
         return answer
 
@@ -135,9 +135,10 @@ class Backend:
         )
         return str(made.brand)
 
-    async def tool(self, schema: str, permission: str = "chat.send", name: str = "") -> str:
+    async def tool(self, schema: str, permission: str = "chat.send", name: str = "", **more: Any) -> str:
         """Registers a tool for the first organisation."""
-        made = guardrail.Tool(tool=name or fresh("tool"), schema_json=schema, permission=permission, description="x")
+        more.setdefault("description", "x")
+        made = guardrail.Tool(tool=name or fresh("tool"), schema_json=schema, permission=permission, **more)
         await GuardrailServiceStub(self.channel("guardrail")).PutTool(
             guardrail.PutToolRequest(tool=made), timeout=DEADLINE, metadata=await self.administer()
         )

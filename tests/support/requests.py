@@ -19,10 +19,12 @@ _TEXTS = (
     "ses_" + "0" * 22,
     "inv_" + "0" * 22,
     "adm_" + "0" * 43,
+    "apr_" + "0" * 32,
     "https://probe.example",
     "203.0.113.7",
     "203.0.113.0/24",
     "UTC",
+    "2030-01-01",
     "{}",
     "a" * 64,
     "0" * 32,
@@ -70,6 +72,16 @@ def put(holder: Message, field: Any, index: int, text: str) -> None:
         setattr(holder, field.name, text)
     else:
         getattr(holder, field.name)[index] = text
+
+
+def with_text(request: Message, place: str, text: str) -> Message:
+    """A copy of the request that holds this text there."""
+    copy = type(request)()
+    copy.CopyFrom(request)
+    for where, holder, field, index in list(texts(copy)):
+        if where == place:
+            put(holder, field, index, text)
+    return copy
 
 
 def _fill(root: Message, made: Message, path: str, values: Values, depth: int) -> None:

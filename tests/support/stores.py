@@ -14,7 +14,7 @@ from embedded.datafolder import DataFolder
 from embedded.postgres import PostgresServer
 from embedded.redis import RedisServer
 from embedded.supervisor import Supervisor
-from services.kit.database_roles import SERVICES, role_of
+from services.kit.database_roles import ROLES, role_of
 from services.kit.migrate import prepare_database
 from services.kit.org_proof import mint
 
@@ -77,7 +77,7 @@ async def prepared_stores() -> AsyncIterator[DataStores]:
     base = make_folder()
     try:
         async with servers(base) as (_, supervisor, postgres, redis):
-            passwords = {service: f"pw-{service}" for service in SERVICES}
+            passwords = {role: f"pw-{role}" for role in ROLES}
             prepare_database(postgres.admin_dsn, passwords, {ORG_KID: ORG_KEY})
             yield DataStores(supervisor, postgres, redis, passwords)
     finally:

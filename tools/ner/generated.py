@@ -111,11 +111,11 @@ class Writer:
     def _varied(self, given: Labelled) -> Labelled:
         """Sometimes as people type: all small, all capitals, without the end."""
         dice = self._chance.random()
-        if dice < 0.16:
+        if dice < 0.22:
             return cased(given, str.lower)
-        if dice < 0.20:
+        if dice < 0.26:
             return cased(given, str.upper)
-        if dice < 0.26 and given.text.endswith("."):
+        if dice < 0.32 and given.text.endswith("."):
             return Labelled(given.text[:-1], given.spans)
         return given
 
@@ -187,15 +187,21 @@ class Writer:
         return between.join(parts)
 
     def _org(self, culture: str) -> str:
-        last = self._one("last", culture)
-        dice = self._chance.random()
-        if dice < 0.6:
-            return f"{last} {self._chance.choice(words.ENDS)}"
-        if dice < 0.75:
+        last, pick, dice = self._one("last", culture), self._chance.choice, self._chance.random()
+        if dice < 0.36:
+            return f"{last} {pick(words.ENDS)}"
+        if dice < 0.46:
             return f"{last}, {self._one('last', culture)} and {self._one('last', culture)}"
-        if dice < 0.85:
+        if dice < 0.52:
             return f"{last}-{self._one('last', culture)}"
-        return f"{self._chance.choice(('Bank of', 'University of', 'City of'))} {self._city('en')}"
+        if dice < 0.62:
+            return f"{pick(('Bank of', 'University of', 'City of'))} {self._city('en')}"
+        if dice < 0.72:
+            return f"{self._city('en').partition(',')[0]} {pick(words.HOUSES)}"
+        if dice < 0.90:
+            brand = f"{pick(words.FIRST_OF_BRANDS)} {pick(words.LAST_OF_BRANDS)}"
+            return f"{brand} {pick(words.ENDS)}" if dice < 0.80 else brand
+        return f"{last} {pick(words.SHOPS)}" if dice < 0.96 else f"{last}'s {pick(words.SHOPS)}"
 
     def _phone(self, _: str) -> str:
         digits = [str(self._chance.randint(100, 999)) for _ in range(3)]

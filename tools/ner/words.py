@@ -23,3 +23,16 @@ ROLES = _list(
 ENDS = _list(
     "Inc.|Inc|Ltd|Ltd.|LLC|GmbH|AG|Corp.|Corporation|Group|Bank|Partners|& Sons|Holdings|Industries|University"
 )
+FIRST_OF_BRANDS = _list(
+    "Blue|North|Green|Bright|Silver|Nova|Summit|Prime|Global|United|Pacific|Atlas|Delta|Quantum|First|Royal|Golden|"
+    "Smart|Clear|Red|Urban|Digital|National|General|American|European"
+)
+LAST_OF_BRANDS = _list(
+    "Systems|Health|Foods|Energy|Software|Logistics|Airlines|Insurance|Media|Motors|Labs|Capital|Solutions|Telecom|"
+    "Pharma|Robotics|Travel|Electric|Outfitters|Networks|Financial|Mutual|Credit Union"
+)
+HOUSES = _list(
+    "Hospital|University|High School|Clinic|Museum|City Council|Police Department|Library|College|Medical Center|"
+    "Airport Authority|Chamber of Commerce|Orchestra"
+)
+SHOPS = _list("Bakery|Diner|Garage|Pharmacy|Hardware|Dental|Law Firm|Café|Market|Plumbing")

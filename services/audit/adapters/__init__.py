@@ -1,1 +1,1 @@
-"""Adapters of tenancy: PostgreSQL, and a short memory in front of it."""
+"""Adapters of audit: PostgreSQL as three roles see it, and anchors outside of it."""

@@ -32,6 +32,7 @@ _TEXTS = (
 )
 _write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
 _KEYS = frozenset({*_TEXTS, "at", "class", "facts"})
+_KEYS_SEALED = _KEYS | {"sealed"}
 
 
 class NotCanonicalError(ValueError):
@@ -44,6 +45,8 @@ def encode(record: Record) -> bytes:
     body["at"] = written(record.at_us)
     body["class"] = record.kind
     body["facts"] = dict(record.facts)
+    if record.sealed is not None:
+        body["sealed"] = dict(record.sealed)
     return _write(body).encode()
 
 
@@ -51,13 +54,16 @@ def decode(canonical: bytes) -> Record:
     """The event of canonical bytes; raises NotCanonicalError for any others."""
     try:
         body = json.loads(canonical)
-        if set(body) != _KEYS:
+        if set(body) != (_KEYS_SEALED if "sealed" in body else _KEYS):
             raise NotCanonicalError
+        sealed = tuple(sorted(body["sealed"].items())) if "sealed" in body else None
         facts = tuple(sorted(body["facts"].items()))
         texts = {name: body[name] for name in _TEXTS}
         if not all(isinstance(value, str) for value in [*texts.values(), body["class"], *body["facts"].values()]):
             raise NotCanonicalError
-        record = Record(kind=body["class"], at_us=read(body["at"]), facts=facts, **texts)
+        if not all(isinstance(value, str) for _, value in sealed or ()):
+            raise NotCanonicalError
+        record = Record(kind=body["class"], at_us=read(body["at"]), facts=facts, sealed=sealed, **texts)
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         raise NotCanonicalError from None
     if encode(record) != canonical:

@@ -29,6 +29,8 @@ class Record:
     mfa: str = ""
     challenge: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    sealed: tuple[tuple[str, str], ...] | None = None
+    """Personal fields, sealed: id of the key and ciphertext. None: an event of before there were keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Columns:
     kind: str
     outcome: str
     actor: str
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +67,6 @@ class Head:
 
 def columns_of(record: Record) -> Columns:
     """What the columns beside a record must say."""
-    return Columns(record.event_id, record.at_us, record.code, record.kind, record.outcome, record.actor)
+    return Columns(
+        record.event_id, record.at_us, record.code, record.kind, record.outcome, record.actor, record.trace_id
+    )

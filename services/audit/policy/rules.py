@@ -1,10 +1,11 @@
-"""What an event must be beyond the contract's formats: identifiers, never somebody's text."""
+"""What an event must be beyond the contract's formats: known, and identifiers, never somebody's text."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
+from services.audit.policy.catalogue import Catalogue
 from services.audit.policy.model import Record
 from services.kit.facts import is_fact, is_fact_name, is_identifier
 
@@ -12,8 +13,13 @@ YEAR_10000 = 253_402_300_800 * 1_000_000
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 
 
-def broken(record: Record, reporter: str) -> Iterator[tuple[str, str]]:
+def broken(record: Record, reporter: str, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     """Field and rule of everything that is wrong; `reporter` is the kind of the workload that appends."""
+    kind = catalogue.get(record.code)
+    if kind is None:
+        yield "code", "must be an event of the catalogue"
+    elif record.kind not in kind.classes:
+        yield "class", "must be the class that the catalogue says"
     if record.service != reporter:
         yield "service", "must be the kind of the workload that appends"
     # The id carries the reporter's name, so that no service can take the ids of another's events.

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
-from collections.abc import Sequence
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from services.auth.policy import admissions
 from services.auth.policy.admissions import Admission
-from services.kit.keys import ADMISSION, Derived, KeyPort, VersionedSecret
+from services.kit.keys import ADMISSION, KeyPort
 from services.kit.redis import RedisStore
+from services.kit.sealing import Seal, SealBrokenError
 from services.kit.telemetry import span
 
-_NONCE = 12
+# Who asks for an admission has proven nothing but the handle, so its digest alone is what a record is bound to.
+_ANY = ""
 
 
 class RedisAdmissionStore:
@@ -24,14 +18,11 @@ class RedisAdmissionStore:
 
     def __init__(self, store: RedisStore, keys: KeyPort) -> None:
         self._store = store
-        self._ciphers = Derived(keys, ADMISSION, _ciphers)
+        self._seal = Seal(keys, ADMISSION, b"hauberk admission 2")
 
     async def put(self, digest: str, admission: Admission, seconds: float) -> None:
         """The digest is sealed in: a record moved to another handle does not open."""
-        nonce = secrets.token_bytes(_NONCE)
-        kid, cipher = next(iter(self._ciphers().items()))
-        sealed = cipher.encrypt(nonce, admissions.to_bytes(admission), digest.encode())
-        value = kid.encode() + b"." + nonce + sealed
+        value = self._seal.seal(_ANY, admissions.to_bytes(admission), digest)
         with span("redis auth admission put"), self._store.guard():
             await self._store.client.set(_key(digest), value, px=max(1, round(seconds * 1000)), nx=True)
 
@@ -41,23 +32,10 @@ class RedisAdmissionStore:
             value = await self._store.client.get(_key(digest))
         if not isinstance(value, bytes):
             return None
-        kid, _, rest = value.partition(b".")
-        cipher = self._ciphers().get(kid.decode("ascii", "replace"))
-        if cipher is None:
-            return None
         try:
-            return admissions.from_bytes(cipher.decrypt(rest[:_NONCE], rest[_NONCE:], digest.encode()))
-        except (InvalidTag, ValueError):
+            return admissions.from_bytes(self._seal.open(_ANY, value, digest))
+        except (SealBrokenError, ValueError):
             return None
-
-
-def _ciphers(versions: Sequence[VersionedSecret]) -> dict[str, AESGCM]:
-    """The active one first."""
-    return {version.kid: AESGCM(_derive(version.value)) for version in versions}
-
-
-def _derive(key: bytes) -> bytes:
-    return hmac.new(key, b"hauberk admission v1", hashlib.sha256).digest()
 
 
 def _key(digest: str) -> str:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from typing import Any, LiteralString
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.auth.adapters.key_rows import COLUMNS, moment, record_of, write_notice
 from services.auth.policy.api_keys import KeyRecord, OnLeak
 from services.auth.ports.keys import Due, Target, TargetState
 from services.kit.errors import Unavailable
 from services.kit.key_kinds import WEBHOOK_KEK
-from services.kit.keys import Derived, KeyPort, VersionedSecret
+from services.kit.keys import Derived, KeyPort
 from services.kit.postgres import Connection, Database, Proven
+from services.kit.sealing import Box, SealBrokenError
+from services.kit.sealing import Seal as KeySeal
 
-_NONCE_BYTES = 12
 _ON_LEAK: LiteralString = "SELECT on_leak FROM auth.key_settings WHERE org_id = hauberk.current_org()"
 _DONE: LiteralString = (
     "UPDATE auth.key_notices SET done_at = %s, delivered = %s WHERE org_id = hauberk.current_org() AND notice_id = %s"
@@ -54,26 +50,24 @@ _LEAK: dict[OnLeak, LiteralString] = {
 
 
 class Seal:
-    """Secrets of webhooks under the key `webhook-kek`, bound to their organisation: `<kid>:<nonce><sealed>`."""
+    """Secrets of webhooks under the key `webhook-kek`, bound to their organisation."""
 
     def __init__(self, keys: KeyPort) -> None:
-        self._ciphers = Derived(keys, WEBHOOK_KEK, _ciphers)
+        self._seal = KeySeal(keys, WEBHOOK_KEK, b"hauberk webhook 1")
+        # Secrets that were set before there was this form, and not again since: `<kid>:<nonce><sealed>`.
+        self._first = Derived(keys, WEBHOOK_KEK, lambda all_: {one.kid.encode(): Box(one.value[:32]) for one in all_})
 
     def close(self, organisation: str, secret: bytes) -> bytes:
         """With the active version."""
-        kid, cipher = next(iter(self._ciphers().items()))
-        nonce = os.urandom(_NONCE_BYTES)
-        return kid.encode() + b":" + nonce + cipher.encrypt(nonce, secret, organisation.encode())
+        return self._seal.seal(organisation, secret)
 
     def open(self, organisation: str, sealed: bytes) -> bytes | None:
         """None when it is not ours, another organisation's, or of a version that is gone."""
         kid, _, rest = sealed.partition(b":")
-        cipher = self._ciphers().get(kid.decode("ascii", "replace"))
-        if cipher is None:
-            return None
+        first = self._first().get(kid)
         try:
-            return cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], organisation.encode())
-        except (InvalidTag, ValueError):
+            return first.open(rest, organisation.encode()) if first else self._seal.open(organisation, sealed)
+        except SealBrokenError:
             return None
 
 
@@ -171,10 +165,6 @@ class PostgresOutbox:
         """Before or after the end of the lease."""
         async with self._database.tenant(proof) as connection:
             await connection.execute(_LATER, [moment(due_at), notice_id])
-
-
-def _ciphers(versions: Sequence[VersionedSecret]) -> dict[str, AESGCM]:
-    return {version.kid: AESGCM(version.value[:32]) for version in versions}
 
 
 async def _row(connection: Connection, statement: LiteralString, *values: Any) -> tuple[Any, ...] | None:

@@ -28,6 +28,7 @@ BOOTSTRAP = frozenset(
         "tools.approve",
         "policies.manage",
         "audit.read",
+        "audit.erase",
     }
 )
 

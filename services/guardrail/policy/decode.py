@@ -32,6 +32,7 @@ _BITS = re.compile(r"(?<![0-9])(?:[01]{8}[ ,]?){8,}+(?![0-9])")
 _SELECTED = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{8,}+")
 _TWO_SIGNS = re.compile("[\u2062\u2064]{16,}+|[\u200b\u200c]{16,}+")
 _LETTERS = re.compile(r"[A-Za-z \u00c0-\u024f\u0370-\u052f]")
+_CODE_AGAIN = re.compile(r"[0-9A-Fa-fx\\%&#;,: ]{16,}+")  # a code in a code: no letters that could be read yet
 _NOISE = re.compile(r"[^0-9A-Fa-f]|0x")
 
 
@@ -89,12 +90,16 @@ def _readable(data: bytes) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return ""
+    if _CODE_AGAIN.fullmatch(text):
+        return text
     letters = len(_LETTERS.findall(text))
     return text if letters > 0.6 * len(text) and all(c.isprintable() or c.isspace() for c in text) else ""
 
 
 def _from_base64(code: str) -> str:
     """Wrapped code may have an ordinary word on the line after it, which then stays."""
+    if code.isalpha() and code[1:].islower():  # a long word: code of a text has capitals and digits in it
+        return ""
     said = _from_base64_line("".join(code.split()))
     if said or "\n" not in code:
         return said

@@ -21,8 +21,9 @@ MOST_BYTES = 4 + 4 * 2 * MOST
 _VERSION = 1
 _TAINTED, _TOO_MUCH = 1, 2
 _WORD = re.compile(r"[^\W_]+")
-_RUN = 4
-_SHORT = 8  # words; longer values are compared by runs, because single words of the language are everybody's
+_NAMES = re.compile(r"\d|[^\W_][^\w\s'’]+[^\W_]")  # an address, a link, a number: each word of it says something
+_COMMON = 3  # letters of com, org, www
+_RUN = 4  # of the words of a text single ones are everybody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +37,29 @@ class Taint:
 
     def stained(self, value: object) -> bool:
         """Whether the value holds something that only untrusted texts hold."""
-        if not self.tainted or not (words := _words_of(value)):
+        if not self.tainted:
             return False
         if self.unknown:
             return not self.vouched(value)
-        pieces = words if len(words) <= _SHORT else _runs(words)
-        return any(digest in self.untrusted for digest in map(_digest, pieces))
+        plain: list[str] = []
+        for token in _tokens_of(value):
+            words = _words(token)
+            if _NAMES.search(token) is None:
+                plain += words
+            elif any(self._theirs(word) for word in words if len(word) > _COMMON or word.isdigit()):
+                return True
+        if len(plain) < _RUN:
+            return bool(plain) and all(map(self._theirs, plain))
+        return any(map(self._theirs, _runs(plain)))
+
+    def _theirs(self, piece: str) -> bool:
+        return _digest(piece) in self.untrusted
 
     def vouched(self, value: object) -> bool:
         """Whether every word of the value was the user's or the product's own."""
         if not self.tainted:
             return True
-        return all(_digest(word) in self.trusted for word in _words_of(value))
+        return all(_digest(word) in self.trusted for token in _tokens_of(value) for word in _words(token))
 
     def after_a_tool(self) -> Taint:
         """Once a tool has answered, something was read that is not in the summary."""
@@ -109,14 +121,14 @@ def _fill(found: set[int], pieces: Iterable[str]) -> None:
         found.add(_digest(piece))
 
 
-def _words_of(value: object) -> list[str]:
+def _tokens_of(value: object) -> list[str]:
     if isinstance(value, bool):
         return ["true" if value else "false"]
     if isinstance(value, dict):
-        return [word for name, below in value.items() for word in (*_words(str(name)), *_words_of(below))]
+        return [token for name, below in value.items() for token in (*str(name).split(), *_tokens_of(below))]
     if isinstance(value, list):
-        return [word for below in value for word in _words_of(below)]
-    return [] if value is None else _words(str(value))
+        return [token for below in value for token in _tokens_of(below)]
+    return [] if value is None else str(value).split()
 
 
 def _words(text: str) -> list[str]:

@@ -39,6 +39,7 @@ _CODE_LIKE = re.compile(
 )
 _FEW = 8
 _TOKEN = re.compile(r"[^\W_]+")
+_ALONE = frozenset("abcdefghijklmnopqrstuvwxyz")
 _LETTERS = 3  # different ones that stand alone, before spelled words are looked for
 _CLUSTER = 160  # characters between places that speak for the same thing
 
@@ -107,7 +108,7 @@ def _readings(name: str, text: str, back: Back, split: Callable[[str], str]) -> 
     for first, last in places:
         turn = _chain(_mirrored(last - first), _shifted(first, home))
         yield _view("reversed", folded[first:last][::-1], turn)
-    letters = sum(len(word) == 1 for word in known)
+    letters = len(known & _ALONE) if folded.isascii() else sum(len(word) == 1 for word in known)
     spelled = _joined(folded, split) if letters >= _LETTERS else None
     if spelled is not None:
         for first, last in around([piece[:2] for piece in spelled.pieces], len(spelled.text)):

@@ -18,7 +18,11 @@ _SNAPSHOT = """
 SELECT hauberk.current_org() IS NOT DISTINCT FROM %(org)s,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(s.subject, s.field, s.begins_s, s.ends_s, s.amount)), '[]')
        FROM ratelimit.spent s WHERE s.org_id = %(org)s AND s.ends_s > %(since_s)s),
-    (SELECT coalesce(jsonb_agg(jsonb_build_array(h.request_id, h.expires_us, encode(h.packed, 'hex'), h.charges)), '[]')
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(h.request_id, h.expires_us, encode(h.packed, 'hex'), (
+            SELECT coalesce(jsonb_agg(c), '[]') FROM jsonb_array_elements(h.charges) c WHERE NOT EXISTS (
+                SELECT FROM ratelimit.resets r
+                 WHERE r.org_id = %(org)s AND r.subject = c ->> 0 AND r.field = c ->> 1
+                   AND r.begins_s = (c ->> 2)::bigint AND r.open_us >= h.opened_us)))), '[]')
        FROM ratelimit.holds h WHERE h.org_id = %(org)s),
     (SELECT coalesce(jsonb_agg(jsonb_build_array(l.request_id, l.workload, l.kind = 'released', l.micro_usd)), '[]')
        FROM ratelimit.ledger l WHERE l.org_id = %(org)s AND l.at_us > %(settled_us)s

@@ -41,6 +41,7 @@ _MADE_WHEN_NEEDED = {
     "flight": ("()", "in_flight"),
     "reserving": ("()", "reserve"),
 }
+_SELDOM = [part for part in _MADE_WHEN_NEEDED if part != "log"]
 
 _REPLAY_MS = 120_000  # how long an answered TAKE is remembered
 _TOMBSTONE_MS = 600_000  # how long a settled or expired reservation is
@@ -55,15 +56,21 @@ _REMEMBERED = 4096
 def script(name: str, common: str | None = None, ledger: int = 0) -> Script:
     """A script of this service: what all share, then its own part. Tests put in their own clock by `common`; `ledger`
     is the most that may wait to be written down, 0 when nothing is."""
-    parts = [f"local LEDGER = {ledger}\n", common if common is not None else _part("common")]
-    parts += [_part(part) for part in _PARTS[name]]
+    parts = [f"local LEDGER = {ledger}\n", common if common is not None else lua("common")]
+    parts += [lua(part) for part in _PARTS[name]]
     if name == "decide":
-        for part, (takes, gives) in _MADE_WHEN_NEEDED.items():
-            parts.append(f"local function {part}{takes}\n{_part(part)}return {gives}\nend\n")
-    return Script(f"ratelimit {name}", "".join([*parts, _part(name)]))
+        parts += [_maker("log"), "local function seldom()\n", *(_maker(part) for part in _SELDOM)]
+        parts.append(f"return {{{', '.join(f'{part} = {part}' for part in _SELDOM)}}}\nend\n")
+    return Script(f"ratelimit {name}", "".join([*parts, lua(name)]))
 
 
-def _part(name: str) -> str:
+def _maker(part: str) -> str:
+    takes, gives = _MADE_WHEN_NEEDED[part]
+    return f"local function {part}{takes}\n{lua(part)}return {gives}\nend\n"
+
+
+def lua(name: str) -> str:
+    """One part of the scripts."""
     return (_FOLDER / f"{name}.lua").read_text(encoding="utf-8")
 
 

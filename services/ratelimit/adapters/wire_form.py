@@ -56,6 +56,7 @@ def _numbers(limit: Limit, calendars: Sequence[int]) -> list[int]:
         held if limit.unit in _MOST else 0,
         limit.trusted,
         limit.trusted_below,
+        *(0, 0, 0),  # for the script's own use
     ]
 
 
@@ -124,7 +125,7 @@ def remembered(workload: str, fingerprint: str) -> bytes:
 def standing_of(limit: Limit, code: int, remaining: int, wait_us: int, reset_us: int) -> Standing:
     """One limit of an answer."""
     if code == 1:
-        return Standing(limit, True, False, remaining, wait_us, reset_us)  # noqa: FBT003
+        return Standing(limit, True, False, remaining, wait_us, reset_us)
     shown = replace(limit, limit=limit.trusted, capacity=limit.trusted) if code & _TRUSTED else limit
     fits = code & 3
     return Standing(shown, fits == 1, fits == _NEVER, remaining, wait_us, reset_us, clamped=bool(code & _CLAMPED))

@@ -13,13 +13,15 @@ CREATE TABLE ratelimit.used (
 );
 CREATE INDEX used_end ON ratelimit.used (org_id, ends_s);
 
--- When a counter was last set to zero in a window: what was settled by then is not put back.
+-- When a counter was last set to zero in a window: what was settled by then is not put back, and of a counter of
+-- requests, which no settlement changes, what was opened by then neither.
 CREATE TABLE ratelimit.resets (
     org_id   text COLLATE "C" NOT NULL CHECK (org_id ~ '^[a-z][a-z0-9-]{1,62}$'),
     subject  text COLLATE "C" NOT NULL,
     field    text COLLATE "C" NOT NULL,
     begins_s bigint NOT NULL,
     at_us    bigint NOT NULL,
+    open_us  bigint NOT NULL,
     PRIMARY KEY (org_id, subject, field, begins_s)
 );
 
@@ -30,9 +32,10 @@ GRANT SELECT ON ratelimit.used, ratelimit.resets TO hauberk_ratelimit;
 
 ALTER TABLE ratelimit.ledger DROP CONSTRAINT ledger_kind_check;
 ALTER TABLE ratelimit.ledger ADD CONSTRAINT ledger_kind_check
-    CHECK (kind IN ('taken', 'committed', 'released', 'expired', 'late', 'reset'));
+    CHECK (kind IN ('taken', 'committed', 'released', 'expired', 'late', 'reset', 'cleared'));
 
--- As before, and: a reset takes back what was settled until its instant. Charges of a reset say by how much.
+-- As before, and: `reset` and `cleared` take back what was settled until then, `cleared` what was open, too. Their charges
+-- say by how much.
 DROP FUNCTION ratelimit.append(text, jsonb, bytea[]);
 CREATE FUNCTION ratelimit.append(org text, entries jsonb, packed bytea[]) RETURNS integer
     LANGUAGE plpgsql
@@ -72,15 +75,19 @@ BEGIN
                  (entry ->> 'tokens')::bigint, (entry ->> 'micro_usd')::bigint, entry -> 'charges')
             ON CONFLICT DO NOTHING;
             CONTINUE WHEN NOT FOUND;
-            IF entry ->> 'kind' = 'reset' THEN
-                INSERT INTO ratelimit.resets AS r (org_id, subject, field, begins_s, at_us)
-                SELECT org, c ->> 0, c ->> 1, (c ->> 2)::bigint, at FROM jsonb_array_elements(entry -> 'charges') AS c
-                ON CONFLICT (org_id, subject, field, begins_s) DO UPDATE SET at_us = greatest(r.at_us, excluded.at_us);
+            IF entry ->> 'kind' IN ('reset', 'cleared') THEN
+                INSERT INTO ratelimit.resets AS r (org_id, subject, field, begins_s, at_us, open_us)
+                SELECT org, c ->> 0, c ->> 1, (c ->> 2)::bigint, at,
+                       CASE WHEN entry ->> 'kind' = 'cleared' THEN at ELSE 0 END
+                  FROM jsonb_array_elements(entry -> 'charges') AS c
+                ON CONFLICT (org_id, subject, field, begins_s) DO UPDATE
+                    SET at_us = greatest(r.at_us, excluded.at_us), open_us = greatest(r.open_us, excluded.open_us);
                 -- What was written down before this entry, though it happened after it, still counts.
                 UPDATE ratelimit.spent AS s SET amount = coalesce((
                     SELECT sum((d ->> 4)::bigint)
                       FROM ratelimit.ledger AS l, jsonb_array_elements(l.charges) AS d
-                     WHERE l.org_id = org AND l.at_us > r.at_us AND l.kind <> 'reset'
+                     WHERE l.org_id = org AND l.at_us > r.at_us AND l.opened_us > r.open_us
+                       AND l.kind NOT IN ('reset', 'cleared')
                        AND d ->> 0 = s.subject AND d ->> 1 = s.field AND (d ->> 2)::bigint = s.begins_s), 0)
                   FROM jsonb_array_elements(entry -> 'charges') AS c, ratelimit.resets AS r
                  WHERE s.org_id = org AND s.subject = c ->> 0 AND s.field = c ->> 1
@@ -95,7 +102,7 @@ BEGIN
                      WHERE r.org_id = org AND r.subject = c ->> 0 AND r.field = c ->> 1
                        AND r.begins_s = (c ->> 2)::bigint
                        -- What had expired before the reset was forgiven whole: nothing of it is given back once more.
-                       AND (r.at_us >= at OR (entry ->> 'kind' = 'late' AND (c ->> 4)::bigint < 0
+                       AND (r.at_us >= at OR r.open_us >= opened OR (entry ->> 'kind' = 'late' AND (c ->> 4)::bigint < 0
                                               AND r.at_us >= (entry ->> 'expires')::bigint)))
                 ON CONFLICT (org_id, subject, field, begins_s) DO UPDATE SET amount = s.amount + excluded.amount;
             END IF;
@@ -164,7 +171,7 @@ BEGIN
     ), summed AS (
         INSERT INTO ratelimit.used AS u (org_id, subject, field, begins_s, ends_s, amount)
         SELECT org, c ->> 0, c ->> 1, (c ->> 2)::bigint, max((c ->> 3)::bigint), sum((c ->> 4)::bigint)
-          FROM gone, jsonb_array_elements(gone.charges) AS c WHERE gone.kind <> 'reset'
+          FROM gone, jsonb_array_elements(gone.charges) AS c WHERE gone.kind NOT IN ('reset', 'cleared')
          GROUP BY c ->> 0, c ->> 1, c ->> 2
         ON CONFLICT (org_id, subject, field, begins_s) DO UPDATE SET amount = u.amount + excluded.amount
     )

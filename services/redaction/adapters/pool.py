@@ -80,8 +80,8 @@ class ScanPool:
     async def _elsewhere(self, texts: Sequence[str], rules: Rules) -> list[Scan]:
         if self._busy >= self._places:
             raise Exhausted("too many long texts are being searched")
-        self._busy += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._all, texts, rules)
+        self._busy += 1
         # The place is free when the thread is, also when the caller has gone away meanwhile.
         running.add_done_callback(self._release)
         # A thread cannot be stopped, but nobody has to wait for it: late is not searched.

@@ -18,7 +18,7 @@ _AFTER_WORDS = re.compile(rf"\b({_WORDS}){_UNIT}", re.IGNORECASE)
 _BEFORE = re.compile(
     r"\b(?:aged?|age (?:is|of)|turn(?:s|ed|ing)|at the age of|(?:I am|I'm|I’m|he is|she is|he's|she's)(?! not))"
     r"(?P<mark>[ \t]?[:=]?[ \t]?)(?P<age>[0-9]{1,3})(?![\w%]|[.,:/\-][0-9])"
-    r"(?P<unit>(?=[ \t]*(?:[.,;!?)\n]|$|and\b|years|yrs|now\b)))?",
+    r"(?P<unit>(?=[ \t]*(?:[.,;!?)\n]|$|and\b|years|yrs|now\b|(?:last|this|next|in|on|today|yesterday)\b)))?",
     re.IGNORECASE,
 )
 _SAYS_AGE = re.compile(r"age", re.IGNORECASE)

@@ -11,7 +11,7 @@ AFTER = 32
 _WORDS: dict[str, str] = {
     "CREDIT_CARD": r"credit|debit|cards?|visa|master ?card|amex|american express|discover|jcb|diners|maestro|"
     r"cc|pan|cvv|cvc",
-    "US_SSN": r"ssns?|ss ?#|ss no|social[- ]sec(?:urity)?|social (?:number|no|is)|soc\.? ?sec|my social|"
+    "US_SSN": r"ssns?|ss ?#|ss no|social[- ]sec(?:urity)?|social(?: (?:number|no|is)|(?=[:#]))|soc\.? ?sec|my social|"
     r"tax ?id|itin",
     "PHONE_NUMBER": r"(?:tele)?phones?|tel|cell(?:phone|ular)?|mobile|mob|call(?:ed|ing)?|dial|fax|whats ?app|sms|"
     r"text me|ring|hotline|reach (?:me|us|him|her|them)|contact(?: me| us| number| no)?|"

@@ -27,6 +27,11 @@ _MONTH_FIRST = re.compile(
     rf"(?:the |of )?(?:([12][0-9]{{3}})(?![0-9])|([0-9]{{1,2}})(?:st|nd|rd|th)?(?![0-9:]){_YEAR})"
 )
 _NAME = re.compile(_NAMES)
+# The day of the week before a date belongs to it.
+_WEEKDAY = re.compile(
+    r"\b(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?\.?,?[ ](?:the )?\Z", re.IGNORECASE
+)
+_LONGEST_WEEKDAY = 16
 _AMBIGUOUS = frozenset({"may", "mar", "march"})
 
 
@@ -56,13 +61,19 @@ def find_named_dates(text: str) -> Iterator[Finding]:
         if _touches(text, match.start()) or not 1 <= int(match[1]) <= 31:
             continue
         if match[3] or match[4] or not _is_plain_word(match[2]):
-            yield Finding("DATE_TIME", match.start(), match.end(), 0.6)
+            yield Finding("DATE_TIME", _with_weekday(text, match.start()), match.end(), 0.6)
     for match in _MONTH_FIRST.finditer(text):
         name = _NAME.match(text, match.start(), match.end())
         if name is None or (match[2] and not 1 <= int(match[2]) <= 31):
             continue
         if match[1] or match[3] or match[4] or not _is_plain_word(name.group()):
-            yield Finding("DATE_TIME", match.start(), match.end(), 0.6)
+            yield Finding("DATE_TIME", _with_weekday(text, match.start()), match.end(), 0.6)
+
+
+def _with_weekday(text: str, start: int) -> int:
+    low = max(0, start - _LONGEST_WEEKDAY)
+    said = _WEEKDAY.search(text[low:start])
+    return low + said.start() if said is not None else start
 
 
 def _is_plain_word(name: str) -> bool:

@@ -114,7 +114,7 @@ def _walk(document: str, keep: Sequence[tuple[str, ...]], fields: Sequence[Field
         elif written == ":":
             key = False
         else:
-            # Most strings hold no placeholder: only those with "<" or "&", or an escape that may be one, are looked into.
+            # Most strings hold no placeholder: only those with "<", "&", or an escape that may be one, are looked into.
             if not key and "<" not in written and "&" not in written and "\\u" not in written:
                 continue
             content = json.loads(written)

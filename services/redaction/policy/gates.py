@@ -26,10 +26,11 @@ _WORDS: dict[str, str] = {
     "age after": "year yr month mos y/o y.o yo",
     "age before": "age turn i|am i'm i’m he|is he's",
     "spelled age": "years|old year-old year|old years-old years|of|age months|old month-old",
-    "street": "street st ave road rd boulevard blvd lane ln drive dr court ct circle cir way place pl plaza terrace "
-    "ter trail trl parkway pkwy highway hwy square sq crescent cres close alley loop row walk mews gardens grove "
-    "heights hill pike expressway freeway broadway run path point ridge crossing pass bend quay rise parade "
-    "esplanade turnpike",
+    # A blank stands before the kind of street, never the end of another word.
+    "street": "|street |st |ave |road |rd |boulevard |blvd |lane |ln |drive |dr |court |ct |circle |cir |way |place "
+    "|pl |plaza |terrace |ter |trail |trl |parkway |pkwy |highway |hwy |square |sq |crescent |cres |close "
+    "|alley |loop |row |walk |mews |gardens |grove |heights |hill |pike |expressway |freeway |broadway "
+    "|run |path |point |ridge |crossing |pass |bend |quay |rise |parade |esplanade |turnpike",
     "route": "rue avenue boulevard place chemin via viale piazza calle carrer rua",
     "european street": "stra str. gasse weg platz allee ring damm ufer laan gatan vej katu vägen veien via piazza "
     "calle rua avenida rue ulica ul. av. str",

@@ -1,8 +1,8 @@
 """A JSON document as texts to search, and back: strings by their content, numbers as written, keys as context.
 
 The document stays valid JSON: a replaced string is escaped again, a replaced number becomes a string. A string that
-is itself a JSON document is taken apart in the same way, a few levels deep. In a list of chat messages what is said is a
-text of its own, and the words of the protocol are words of a program, like keys.
+is itself a JSON document is taken apart in the same way, a few levels deep. In a list of chat messages what is said is
+a text of its own, and the words of the protocol are words of a program, like keys.
 """
 
 from __future__ import annotations

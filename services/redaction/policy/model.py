@@ -8,9 +8,9 @@ from enum import Enum
 from typing import Protocol
 
 # Found by the patterns of this package, faster and in more spellings than by the recognizers they replace.
-SUPERSEDED_ENTITIES = frozenset({"PHONE_NUMBER", "EMAIL_ADDRESS", "CREDIT_CARD", "US_SSN", "DATE_TIME"})
+SUPERSEDED_ENTITIES = frozenset({"PHONE_NUMBER", "EMAIL_ADDRESS", "CREDIT_CARD", "US_SSN", "DATE_TIME", "URL"})
 # These, and what no recognizer there finds at all.
-OWN_ENTITIES = SUPERSEDED_ENTITIES | {"SECRET", "STREET_ADDRESS", "TITLE", "AGE"}
+OWN_ENTITIES = SUPERSEDED_ENTITIES | {"SECRET", "STREET_ADDRESS", "TITLE", "AGE", "NRP"}
 # Found only by a language model of names; without one they are reported as not searched.
 MODEL_ENTITIES = frozenset({"PERSON", "LOCATION", "NRP", "ORGANIZATION"})
 # Stands for a piece of input that merely looks like a placeholder.

@@ -21,6 +21,12 @@ ENTITY_OF = {
     "ORGANIZATION": "ORGANIZATION",
     "NORP": "NRP",
 }
+# Words for numbers and papers, in capitals before a value: nobody's name, whatever a model thinks.
+_NO_NAMES = frozenset(
+    "IBAN BIC SSN NHS DOB ID IP MAC VAT VIN PIN CVV CVC ITIN NPI TIN PAN API URL URI UUID JSON XML SQL HTTP HTTPS TCP "
+    "UDP CSV PDF FAX TEL SKU IMEI SWIFT OTP".split()
+)
+_MOST_DIGITS = 4
 _LETTERS = re.compile(r"[^\W\d_]")
 # A part of a name is looked for elsewhere in the text from this length on.
 _LEAST_PART = 3
@@ -51,8 +57,15 @@ _LITTLE = frozenset(
 
 def refine(text: str, found: Iterable[Finding]) -> list[Finding]:
     """Drops what has no letter, and adds further mentions of the same people."""
-    kept = [finding for finding in found if _LETTERS.search(text, finding.start, finding.end)]
+    kept = [finding for finding in found if _may_be_name(text[finding.start : finding.end])]
     return sorted([*kept, *_mentions(text, kept)], key=lambda finding: finding.start)
+
+
+def _may_be_name(name: str) -> bool:
+    if name in _NO_NAMES or _LETTERS.search(name) is None:
+        return False
+    # One word with several figures in it is a checksum or a number of an article.
+    return " " in name or sum(map(str.isdigit, name)) < _MOST_DIGITS
 
 
 def with_names(found: Scan, names: Sequence[Finding], rules: Rules) -> Scan:

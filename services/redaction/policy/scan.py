@@ -12,6 +12,7 @@ from services.redaction.policy.cards import find_cards
 from services.redaction.policy.dates import find_dates, find_named_dates
 from services.redaction.policy.emails import find_emails
 from services.redaction.policy.gates import Gates, words_of_gates
+from services.redaction.policy.groups import find_groups
 from services.redaction.policy.intervals import Taken
 from services.redaction.policy.model import LITERAL, Finding, Rules, Scan
 from services.redaction.policy.normalise import has_digits, view
@@ -21,6 +22,7 @@ from services.redaction.policy.resolve import resolve
 from services.redaction.policy.secrets import HEADS, find_secrets
 from services.redaction.policy.ssn import find_ssns
 from services.redaction.policy.titles import find_titles
+from services.redaction.policy.urls import find_urls
 
 # A stretch in which every number shape can lie whole: digits and what stands between them.
 _STRETCH = re.compile(r"[0-9][0-9 .\-/()]{2,}[0-9]")
@@ -81,6 +83,10 @@ def _own(text: str, rules: Rules, gates: set[str]) -> Iterator[Finding]:
         yield from filter(rules.accepts, find_emails(text))
     if "SECRET" in wanted and gates:
         yield from filter(rules.accepts, find_secrets(text, gates))
+    if "URL" in wanted and "." in text:
+        yield from filter(rules.accepts, find_urls(text))
+    if "NRP" in wanted:
+        yield from filter(rules.accepts, find_groups(text))
     if "title" in gates and ("TITLE" in wanted or "PERSON" in wanted):
         yield from filter(rules.accepts, find_titles(text, wanted))
     if "spelled age" in gates and "AGE" in wanted:
@@ -114,7 +120,7 @@ def _numeric(text: str, start: int, end: int, digits: int, rules: Rules, said: f
     """Surer kinds first; only what counts takes its place, so that a doubtful card does not hide a telephone."""
     wanted = rules.entities
     taken: list[Finding] = []
-    if "DATE_TIME" in wanted and digits < end - start:
+    if "DATE_TIME" in wanted and _may_be_date(text[start:end]):
         taken.extend(filter(rules.accepts, find_dates(text, start, end)))
         if taken and taken[0].start == start and taken[0].end >= end:
             yield taken[0]

@@ -1,11 +1,11 @@
 """How a placeholder may be written: as it was issued, or as a model that reformats a text leaves it.
 
-`<us_ssn>`, `< US_SSN_2 >`, `<US SSN>`, `&lt;US_SSN&gt;`, `\\<US\\_SSN\\>`, `<**US_SSN**>`, and one that is broken over a line are read
-as the placeholder that they were; a tag counts only letter by letter as it was issued. The same reading neutralises look-alikes in
-the input, so whatever a restore would read as a placeholder was issued as one.
+`<us_ssn>`, `< US_SSN_2 >`, `<US SSN>`, `&lt;US_SSN&gt;`, `\\<US\\_SSN\\>`, `<**US_SSN**>`, one broken over a
+line are read as the placeholder that they were; a tag counts only letter by letter as it was issued. The same reading
+neutralises look-alikes in the input, so whatever a restore would read as a placeholder was issued as one.
 
-Nothing that redaction puts beside a placeholder can become a part of it: an exact one is read by itself, whatever stands around it,
-and no other spelling holds a "<" within.
+Nothing that redaction puts beside a placeholder can become a part of it: an exact one is read by itself, whatever
+stands around it, and no other spelling holds a "<" within.
 """
 
 from __future__ import annotations

@@ -6,22 +6,16 @@ another document's or another chunk's does not. Deleting an organisation's keys 
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Collection
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.kit.caller import Caller
 from services.kit.errors import Unavailable
 from services.kit.keys import CONTENT_KEK, KeyPort
 from services.kit.postgres import Connection
+from services.kit.sealing import Box, Seal, SealBrokenError, new_key, parts, put_together, taken_apart
 
 _LABEL = b"hauberk content 1"
-_NONCE = 12
 _REMEMBERED = 1024
 _NEWEST = """
 SELECT key_id, kek_kid, wrapped FROM tenancy.content_keys WHERE org_id = %s ORDER BY key_id DESC LIMIT 1
@@ -39,19 +33,17 @@ class Content:
     def __init__(self, organisation: str, key_id: int, key: bytes) -> None:
         self.key_id = key_id
         self._organisation = organisation
-        self._cipher = AESGCM(key)
+        self._box = Box(key)
 
     def seal(self, text: str, *place: str) -> bytes:
         """Bound to its place."""
-        nonce = os.urandom(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, text.encode(), _bound_to(self._organisation, *place))
+        return self._box.seal(text.encode(), _LABEL + parts(self._organisation, *place))
 
     def open(self, sealed: bytes, *place: str) -> str | None:
         """None for what was altered, or moved from another place."""
         try:
-            bound = _bound_to(self._organisation, *place)
-            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound).decode()
-        except (InvalidTag, ValueError):
+            return self._box.open(sealed, _LABEL + parts(self._organisation, *place)).decode()
+        except (SealBrokenError, ValueError):
             return None
 
 
@@ -59,8 +51,8 @@ class ContentKeys:
     """The keys of organisations. Raises KeyMissingError when the key port has no key for them."""
 
     def __init__(self, keys: KeyPort) -> None:
-        keys.versions(CONTENT_KEK)  # a missing one is a start-up error
-        self._keys = keys
+        # One key of the port for all organisations, as when the first records were stored: the place tells them apart.
+        self._seal = Seal(keys, CONTENT_KEK, _LABEL, lambda _: _LABEL)
         self._known: OrderedDict[tuple[str, int], Content] = OrderedDict()
 
     async def to_seal(self, connection: Connection, caller: Caller) -> Content:
@@ -68,13 +60,13 @@ class ContentKeys:
         org = caller.organisation
         row = await (await connection.execute(_NEWEST, [org])).fetchone()
         if row is None:
-            kid, wrapped = self._wrap(org, 1, os.urandom(32))
+            kid, wrapped = self._wrap(org, 1, new_key())
             await connection.execute(_FIRST, [org, kid, wrapped])
             row = await (await connection.execute(_NEWEST, [org])).fetchone()
             if row is None:
                 raise Unavailable("postgres")
         key_id, kid, wrapped = row
-        if kid != self._keys.versions(CONTENT_KEK)[0].kid:
+        if kid != self._seal.active:
             anew = self._wrap(org, key_id, self._unwrap(org, key_id, kid, wrapped))
             await connection.execute(_REWRAP, [*anew, org, key_id])
         return self._content(org, key_id, kid, wrapped)
@@ -98,25 +90,10 @@ class ContentKeys:
         return known
 
     def _wrap(self, org: str, key_id: int, key: bytes) -> tuple[str, bytes]:
-        active = self._keys.versions(CONTENT_KEK)[0]
-        nonce = os.urandom(_NONCE)
-        return active.kid, nonce + _kek(active.value).encrypt(nonce, key, _bound_to(org, "key", str(key_id)))
+        return taken_apart(self._seal.seal(org, key, "key", str(key_id)))
 
     def _unwrap(self, org: str, key_id: int, kid: str, wrapped: bytes) -> bytes:
-        for version in self._keys.versions(CONTENT_KEK):
-            if version.kid == kid:
-                try:
-                    bound = _bound_to(org, "key", str(key_id))
-                    return _kek(version.value).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], bound)
-                except InvalidTag:
-                    break
-        raise Unavailable("content-key")
-
-
-def _kek(secret: bytes) -> AESGCM:
-    return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=_LABEL).derive(secret))
-
-
-def _bound_to(*parts: str) -> bytes:
-    """Parts with their lengths, so that no two lists of parts read the same."""
-    return _LABEL + b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+        try:
+            return self._seal.open(org, put_together(kid, wrapped), "key", str(key_id))
+        except SealBrokenError:
+            raise Unavailable("content-key") from None

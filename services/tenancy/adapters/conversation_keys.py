@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from services.kit.key_kinds import CONTENT_KEK
-from services.kit.keys import Derived, KeyPort, VersionedSecret
+from services.kit.keys import KeyPort
+from services.kit.sealing import KEY_BYTES, Box, Seal, SealBrokenError, derive, new_key, parts
 from services.tenancy.policy.conversations import Chain, Place
 
 _LABEL = b"hauberk conversation keys 1"
-_NONCE = 12
-_KEY = 32
 
 
 class ConversationKeys:
     """Implements `ports.conversations.Keys`: one key for what is said, another for the chain."""
 
     def __init__(self, secret: bytes, place: Place) -> None:
-        material = HKDF(SHA256(), length=2 * _KEY, salt=None, info=_LABEL).derive(secret)
-        self._cipher = AESGCM(material[:_KEY])
-        self.chain = Chain(material[_KEY:], place)
+        material = derive(secret, _LABEL, 2 * KEY_BYTES)
+        self._box = Box(material[:KEY_BYTES])
+        self.chain = Chain(material[KEY_BYTES:], place)
 
     def seal(self, text: str, bound: bytes) -> bytes:
         """See the port."""
-        nonce = os.urandom(_NONCE)
-        return nonce + self._cipher.encrypt(nonce, text.encode(), bound)
+        return self._box.seal(text.encode(), bound)
 
     def unseal(self, sealed: bytes, bound: bytes) -> str | None:
         """See the port."""
         try:
-            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound).decode()
-        except (InvalidTag, ValueError):
+            return self._box.open(sealed, bound).decode()
+        except (SealBrokenError, ValueError):
             return None
 
 
@@ -44,44 +34,31 @@ class ConversationKeyMaker:
     """Implements `ports.conversations.KeyMaker` over the key port; raises KeyMissingError when made without a key."""
 
     def __init__(self, keys: KeyPort) -> None:
-        self._versions: Derived[Sequence[VersionedSecret]] = Derived(keys, CONTENT_KEK, tuple)
+        # Bound to what `Place.encoded` is, and derived as it was when the first of them were stored.
+        label = parts("hauberk conversation 1")
+        self._seal = Seal(keys, CONTENT_KEK, label, lambda owner: _LABEL + b" wrapping " + owner.encode())
 
     def make(self, place: Place) -> tuple[bytes, ConversationKeys]:
         """See the port."""
-        secret = os.urandom(_KEY)
+        secret = new_key()
         return self._wrap(place, secret), ConversationKeys(secret, place)
 
     def open(self, place: Place, wrapped: bytes) -> ConversationKeys | None:
         """See the port."""
-        secret = self._unwrap(place, wrapped)
-        return None if secret is None else ConversationKeys(secret, place)
+        try:
+            return ConversationKeys(self._unwrap(place, wrapped), place)
+        except SealBrokenError:
+            return None
 
     def renewed(self, place: Place, wrapped: bytes) -> bytes:
         """See the port."""
-        active = self._versions()[0].kid.encode()
-        if wrapped[1 : 1 + wrapped[0]] == active:
+        try:
+            return wrapped if self._seal.is_current(wrapped) else self._wrap(place, self._unwrap(place, wrapped))
+        except SealBrokenError:
             return wrapped
-        secret = self._unwrap(place, wrapped)
-        return wrapped if secret is None else self._wrap(place, secret)
 
     def _wrap(self, place: Place, secret: bytes) -> bytes:
-        version = self._versions()[0]
-        nonce, kid = os.urandom(_NONCE), version.kid.encode()
-        wrapped = _wrapping(version, place).encrypt(nonce, secret, place.encoded())
-        return bytes((len(kid),)) + kid + nonce + wrapped
+        return self._seal.seal(place.organisation, secret, place.brand, place.user, place.conversation)
 
-    def _unwrap(self, place: Place, wrapped: bytes) -> bytes | None:
-        size = wrapped[0] if wrapped else 0
-        kid, rest = wrapped[1 : 1 + size], wrapped[1 + size :]
-        version = next((known for known in self._versions() if known.kid.encode() == kid), None)
-        if version is None:
-            return None
-        try:
-            return _wrapping(version, place).decrypt(rest[:_NONCE], rest[_NONCE:], place.encoded())
-        except (InvalidTag, ValueError):
-            return None
-
-
-def _wrapping(version: VersionedSecret, place: Place) -> AESGCM:
-    info = _LABEL + b" wrapping " + place.organisation.encode()
-    return AESGCM(HKDF(SHA256(), length=_KEY, salt=None, info=info).derive(version.value))
+    def _unwrap(self, place: Place, wrapped: bytes) -> bytes:
+        return self._seal.open(place.organisation, wrapped, place.brand, place.user, place.conversation)

@@ -25,6 +25,7 @@ async def test_eight_writers_of_one_organisation(house: House) -> None:
         return stored
 
     assert sum(await asyncio.gather(*map(write, events))) == 960
+    await house.seal(org)
     rows = await house.admin("SELECT sequence, event_id FROM audit.events WHERE org_id = %s ORDER BY sequence", [org])
     assert [row[0] for row in rows] == list(range(1, 961))
     assert {row[1] for row in rows} == {each.event_id for own in events for each in own}
@@ -54,6 +55,7 @@ async def test_one_batch_of_many_organisations_and_of_the_platform(house: House)
     assert sum(await asyncio.gather(*(house.append(*batch) for batch in batches))) == 65  # crossing locks: no deadlock
     for org in orgs:
         assert (await house.verify(org)).intact
+    await house.seal("")
     assert await house.admin("SELECT 1 FROM audit.events WHERE org_id = '' AND event_id = %s", [lost.event_id])
 
 

@@ -14,7 +14,7 @@ from hauberk.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 
 from embedded.ports import free_ports
 from services.kit import certs, channels
-from tests.contract.audit.house import House
+from tests.contract.audit.house import KEYS, House
 from tests.support.compose import ROOT
 from tests.unit.kit.world import DOMAIN, refused
 
@@ -31,6 +31,9 @@ async def test_a_refusal_is_on_record(house: House, tmp_path: Path) -> None:
         "HAUBERK_TLS_KEY": str(files.key),
         "HAUBERK_TLS_CA": str(files.ca),
         "HAUBERK_DATABASE_URL": house.stores.service_dsn("audit"),
+        "HAUBERK_SEALER_DATABASE_URL": house.stores.service_dsn("audit_sealer"),
+        "HAUBERK_KEY_AUDIT_KEK": KEYS["HAUBERK_KEY_AUDIT_KEK"],
+        "HAUBERK_KEY_CHECKPOINT": KEYS["HAUBERK_KEY_CHECKPOINT"],
         "HAUBERK_AUDIT_SPOOL": str(tmp_path / "spool"),
         "HAUBERK_PEERS": '{"auth": "127.0.0.1:1"}',
         "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
@@ -47,5 +50,6 @@ async def test_a_refusal_is_on_record(house: House, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         status = await asyncio.wait_for(process.wait(), 20)
     assert status == 0
+    await house.seal("")
     assert await house.admin(_FIND) == [(1,)]
     assert not list((tmp_path / "spool").glob("*.seg"))

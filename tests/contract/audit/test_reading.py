@@ -119,7 +119,7 @@ async def test_an_export_can_be_verified_by_itself(house: House) -> None:
     while True:
         asked = pb.ExportRequest(from_time=at(100), to_time=at(1203), page_token=token)
         page = await house.stub().Export(asked, metadata=house.bearer(org))
-        lines += [json.loads(line) for line in page.chunk.splitlines()]
+        lines += [found for line in page.chunk.splitlines() if "canonical" in (found := json.loads(line))]
         token = page.next_page_token
         if not token:
             break

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import psycopg
 import pytest
 
@@ -73,8 +71,8 @@ async def test_an_event_put_in_past_the_end_stops_the_chain_loudly(house: House)
     org = house.organisation()
     await house.fill(org, 3)
     await house.admin(
-        "INSERT INTO audit.events SELECT org_id, 9, 'x/auth/Test/9', at, code, class, outcome, actor, canonical, hash,"
-        " hash FROM audit.events WHERE org_id = %s AND sequence = 3",
+        "INSERT INTO audit.events SELECT org_id, 9, 'x/auth/Test/9', at, code, class, outcome, actor, trace_id,"
+        " canonical, hash, hash, position, sealed_at FROM audit.events WHERE org_id = %s AND sequence = 3",
         [org],
     )
     answer = await house.verify(org)
@@ -93,7 +91,15 @@ async def test_an_event_put_in_past_the_end_stops_the_chain_loudly(house: House)
         "INSERT INTO audit.heads (org_id) VALUES ('nobody')",
         "ALTER TABLE audit.events DISABLE ROW LEVEL SECURITY",
         "DROP TABLE audit.events",
-        "CREATE OR REPLACE FUNCTION audit.append(org text, bodies bytea[]) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "CREATE OR REPLACE FUNCTION audit.seal(org text, most integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "DELETE FROM audit.inbox",
+        "UPDATE audit.inbox SET canonical = ''",
+        "DELETE FROM audit.known",
+        "INSERT INTO audit.known VALUES ('acme', 'x')",
+        "DELETE FROM audit.checkpoints",
+        "UPDATE audit.checkpoints SET signature = ''",
+        "DELETE FROM audit.subject_keys",
+        "DELETE FROM audit.anchored",
         "SET ROLE hauberk_lookup",
         "SET ROLE hauberk_owner",
     ],
@@ -109,15 +115,32 @@ async def test_no_service_changes_what_was_written(house: House, statement: str,
     assert await house.stored(org) == ids
 
 
-async def test_the_door_is_closed_to_other_services(house: House) -> None:
-    values: dict[str, Any] = {"bodies": [b"{}"]}
-    async with await psycopg.AsyncConnection.connect(house.stores.service_dsn("auth")) as connection:
+@pytest.mark.parametrize("role", ["auth", "audit_sealer"])
+async def test_the_door_is_closed_to_others(house: House, role: str) -> None:
+    async with await psycopg.AsyncConnection.connect(house.stores.service_dsn(role)) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await connection.execute("SELECT audit.append('acme', %(bodies)b)", values)
+            await connection.execute("SELECT audit.take_in('acme', '{}', %b)", [[b"{}"]])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT audit.seal('acme', 1)",
+        "SELECT * FROM audit.chain('acme', 0, 9, 9)",
+        "SELECT * FROM audit.sealed_after(0, 9)",
+        "SELECT audit.put_checkpoint('acme', 1, sha256(''), now(), '', '1', '')",
+        "SELECT audit.mark_anchored('acme', 'folder', 9)",
+        "SELECT audit.ensure_partitions(1)",
+    ],
+)
+async def test_who_takes_events_in_neither_seals_nor_signs(house: House, statement: str) -> None:
+    async with await psycopg.AsyncConnection.connect(house.stores.service_dsn("audit")) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await connection.execute(statement.encode())
 
 
 async def test_the_door_takes_no_event_of_another_organisation(house: House) -> None:
     body = b'{"organisation":"globex","event_id":"a/b/c/d"}'
     async with await psycopg.AsyncConnection.connect(house.stores.service_dsn("audit")) as connection:
         with pytest.raises(psycopg.errors.RaiseException):
-            await connection.execute("SELECT audit.append('acme', %b)", [[body]])
+            await connection.execute("SELECT audit.take_in('acme', '{}', %b)", [[body]])

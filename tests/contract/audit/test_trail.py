@@ -27,7 +27,8 @@ pytestmark = pytest.mark.alone
 
 
 def numbered(org: str, number: int, kind: EventClass = EventClass.DECISION) -> Event:
-    return Event(f"t{number}/auth/Test/1", "auth.test", 1_700_000_000 + number, kind, organisation=org)
+    code = "auth.create_api_key" if kind is EventClass.CRITICAL else "auth.authenticate"
+    return Event(f"t{number}/auth/Test/1", code, 1_700_000_000 + number, kind, organisation=org)
 
 
 @asynccontextmanager

@@ -81,10 +81,12 @@ class World:
     def stub(self, workload: str = "gateway") -> Any:
         return GuardrailServiceStub(self.channel("guardrail", workload))
 
-    def token(self, organisation: str, user: str, brand: str, scopes: frozenset[str]) -> list[tuple[str, str]]:
+    def token(
+        self, organisation: str, user: str, brand: str, scopes: frozenset[str], workload: str = "gateway"
+    ) -> list[tuple[str, str]]:
         now = int(time.time())
         proof = self.stores.proof(organisation)
-        caller = Caller(organisation, user, brand, "txn-1", "gateway", proof, now + 60, scopes=scopes)
+        caller = Caller(organisation, user, brand, "txn-1", workload, proof, now + 60, scopes=scopes)
         claims = claims_of(
             caller, issuer="https://auth.hauberk.local", audience="hauberk.local", jti="j", issued_at=now
         )
@@ -109,7 +111,7 @@ class World:
         scopes: frozenset[str] = EVERYTHING,
         workload: str = "gateway",
     ) -> Any:
-        token = self.token(organisation, user, brand, scopes)
+        token = self.token(organisation, user, brand, scopes, "gateway" if workload == "ratelimit" else workload)
         return await getattr(self.stub(workload), method)(request, metadata=token)
 
     async def tenancy(self, method: str, request: Any, organisation: str) -> Any:

@@ -40,6 +40,14 @@ class Model(Offenders):
                 entry.amount = 0
         hold.state = "expired"
 
+    def reset(self, key: Key) -> None:
+        """To zero, but for what open reservations are going to settle; a request has happened."""
+        self.tat.pop(key, None)
+        open_entries = [entry for hold in self.holds.values() if hold.state == "held" for entry in hold.entries]
+        stays = [e for e in open_entries if e.key == key and e.limit.unit is not Unit.REQUESTS]
+        for window in list(self.spent[key]):
+            self.spent[key][window] = sum(entry.amount for entry in stays if entry.window == window)
+
     def reap(self) -> None:
         due = [(h.expires, name) for name, h in self.holds.items() if h.state == "held" and h.expires <= self.now]
         for _, name in sorted(due)[:8]:

@@ -61,13 +61,17 @@ class VirtualClock:
         await client.hset(_CLOCK_KEY, mapping={"s": now_us // SECOND, "us": now_us % SECOND})
 
 
-def virtual_limits(store: RedisStore, clock: VirtualClock) -> RedisLimits:
-    """The real scripts, but for the one line that reads the time."""
+def virtual_common() -> str:
+    """What all scripts share, but for the one line that reads the time."""
     common = (Path(redis_limits.__file__).parent / "scripts" / "common.lua").read_text()
     assert common.count(TIME_LINE) == 1
     assert common.count("TIME") == 1
-    fake = f"local clock = redis.call('HMGET', '{_CLOCK_KEY}', 's', 'us')"
-    return RedisLimits(store, clock, common.replace(TIME_LINE, fake))
+    return common.replace(TIME_LINE, f"local clock = redis.call('HMGET', '{_CLOCK_KEY}', 's', 'us')")
+
+
+def virtual_limits(store: RedisStore, clock: VirtualClock) -> RedisLimits:
+    """The real scripts on the clock that a test sets."""
+    return RedisLimits(store, clock, virtual_common())
 
 
 def limit(algorithm: Algorithm, amount: int, window: int | Calendar, unit: Unit = Unit.REQUESTS, **more: Any) -> Limit:

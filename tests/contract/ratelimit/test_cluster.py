@@ -32,7 +32,7 @@ from tests.contract.ratelimit.support import SECOND, ask, default_policy, fresh,
 from tests.support.stores import DataStores, Holder
 
 SCRIPTS = Path(redis_limits.__file__).parent / "scripts"
-OF_OTHERS = "common state windows entry ledger holds penalties flight reserving reset"
+OF_OTHERS = "common state windows entry log ledger holds penalties flight reserving reset"
 PARTS = frozenset(OF_OTHERS.split())
 PRICE = Price(1_000_000, 1_000_000)
 BUDGET = group(limit(Algorithm.CALENDAR, 1000, Calendar.DAY, Unit.MICRO_USD, exact=True))

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import pytest
 
 from bench.redis_servers import command
+from services.kit.clock import SystemClock
 from services.kit.errors import Unavailable
 from services.ratelimit.adapters.ledger_book import PostgresBook
 from services.ratelimit.adapters.ledger_stream import RedisStream
+from services.ratelimit.adapters.overrides import PostgresOverrides
 from services.ratelimit.adapters.redis_penalties import RedisPenalties
 from services.ratelimit.flows.folding import Kept, LedgerFolder
-from services.ratelimit.policy import Mode
+from services.ratelimit.policy import Algorithm, Calendar, Mode, Override
 from services.ratelimit.policy.penalties import Culprit
 from services.ratelimit.ports import Status, UnseededError, Use
 from services.ratelimit.ports.ledger import Charge, Entry
@@ -28,7 +30,7 @@ from tests.contract.ratelimit.ledger_house import (
     reserve,
     running,
 )
-from tests.contract.ratelimit.support import ask, fresh, request_id
+from tests.contract.ratelimit.support import ask, fresh, group, limit, request_id
 
 DAY = 86_400
 (MONEY,) = [limit.id for limit in BUDGET.limits]
@@ -84,6 +86,31 @@ async def test_a_counter_that_was_set_to_zero_stays_so_when_it_is_put_back(house
     assert await left(house) == 810
 
 
+async def test_requests_are_forgiven_with_those_in_flight(house: House) -> None:
+    count = limit(Algorithm.CALENDAR, 10, Calendar.DAY, id="messages")
+    both, names = {"u": group(*BUDGET.limits, count)}, [request_id() for _ in range(3)]
+
+    async def standing() -> list[int]:
+        answer = await ask(house.process().limits, house.org, both, Mode.PEEK)
+        return [standing.remaining for standing in answer.standings]
+
+    async with running(house.process()) as limits:
+        for name in names:
+            await ask(limits, house.org, both, Mode.RESERVE, requests=1, micro_usd=100, request=name)
+        await limits.commit(of(house, names[0]), Use(1, 50, 0, DOLLAR))
+        _, (counter,) = await penalties(house).clear(subject(house), None, ["messages"], wipe=False, budget=True)
+        assert (counter.limit_id, counter.used) == ("messages", 3)
+        await limits.commit(of(house, names[1]), Use(1, 50, 0, DOLLAR))
+        await ask(limits, house.org, both, Mode.RESERVE, requests=1, micro_usd=100)
+        assert await standing() == [700, 9]
+        await drained(house)
+    await command(house.node, "FLUSHALL")
+    async with running(house.process()) as limits:
+        assert await standing() == [700, 9]
+        await limits.commit(of(house, names[2]), Use(1, 50, 0, DOLLAR))
+        assert await standing() == [750, 9]
+
+
 async def test_two_resets_and_what_was_spent_between_them(house: House) -> None:
     async with running(house.process()) as limits:
         for amount, forgiven in ((100, 100), (70, 70), (0, 0)):
@@ -130,6 +157,17 @@ async def test_a_budget_that_the_store_does_not_have_is_not_set_to_zero(house: H
     assert await left(house) == 100
     assert await reset(house) == 900
     assert await left(house) == 100  # it is all in flight
+
+
+async def test_a_grant_needs_no_rebuild(house: House) -> None:
+    ends = int(time.time()) + 60
+    granted = Override(MONEY, 2000, ends)
+    await PostgresOverrides(house.database, SystemClock()).grant(house.org, granted, "operator/test")
+    await command(house.node, "FLUSHALL")
+    anew = PostgresOverrides(house.database, SystemClock())
+    await anew.refresh()
+    assert anew.of(house.org, time.time()) == (granted,)
+    assert anew.of(house.org, ends) == ()
 
 
 async def test_too_many_open_reservations_hold_nobody_up(house: House) -> None:

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from services.kit.redis import RedisStore
+from services.ratelimit.adapters.redis_penalties import RedisPenalties
 from services.ratelimit.policy import (
     Algorithm,
     Calendar,
@@ -31,9 +32,11 @@ from services.ratelimit.policy import (
     Zone,
     money,
 )
+from services.ratelimit.policy.penalties import Culprit
 from services.ratelimit.ports import Addition, Ask, BoundGroup, Reservation, Use
+from services.ratelimit.ports.penalties import Accused
 from tests.contract.ratelimit.model import Model
-from tests.contract.ratelimit.support import SECOND, VirtualClock, fresh, group, limit, virtual_limits
+from tests.contract.ratelimit.support import SECOND, VirtualClock, fresh, group, limit, virtual_common, virtual_limits
 from tests.support.stores import DataStores
 
 # Two seconds before a month ends, so that a short sequence crosses midnight and the month.
@@ -61,6 +64,13 @@ EVERYONE = group(
     limit(Algorithm.LIVE, 5, 0, Unit.CONCURRENCY, observe=True),
     subject=Subject.ORGANISATION,
 )
+# Every counter that can be set to zero: its subject and its limit.
+COUNTED = [
+    (name, one.id)
+    for name, found in ((("ub", "ann"), USER), (("key", "k"), KEYED), (("org",), EVERYONE))
+    for one in found.limits
+    if one.algorithm is not Algorithm.LIVE
+]
 # Quick to rise and to fall, so that a short sequence meets every level.
 RULES = Penalties(
     half_life_ms=60_000,
@@ -95,6 +105,7 @@ class Agreement(RuleBasedStateMachine):
         self.store = RedisStore(self.url, timeout_seconds=5)
         self.clock = VirtualClock(self.store, START)
         self.limits = virtual_limits(self.store, self.clock)
+        self.penalties = RedisPenalties(self.store, virtual_common())
         self.model = Model(START, ZONE, rules=RULES)
         self.org = fresh("model")
         self.made = 0
@@ -181,6 +192,13 @@ class Agreement(RuleBasedStateMachine):
         use = Use(requests, spend[0], spend[1], price)
         got = self.runner.run(self.limits.commit(Reservation(self.org, name, workload), use))
         assert got == self.model.settle(name, workload, use, keep=True)
+
+    @rule(who=st.sampled_from(COUNTED))
+    def reset(self, who: tuple[tuple[str, ...], str]) -> None:
+        name, limit_id = who
+        accused = Accused(Culprit.USER_BRAND, self.org, name)
+        self.runner.run(self.penalties.clear(accused, RULES, [limit_id], wipe=False))
+        self.model.reset((":".join(name), limit_id))
 
     @precondition(lambda self: self.model.holds)
     @rule(data=st.data(), workload=workloads, keep=st.booleans())

@@ -43,11 +43,7 @@ RULES = rules()
 @pytest.fixture
 def penalties(redis: RedisStore) -> RedisPenalties:
     """On the clock that the test sets."""
-    common = (Path(redis_limits.__file__).parent / "scripts" / "common.lua").read_text()
-    assert common.count(TIME_LINE) == 1
-    return RedisPenalties(
-        redis, common.replace(TIME_LINE, "local clock = redis.call('HMGET', 'hk:test:clock', 's', 'us')")
-    )
+    return RedisPenalties(redis, virtual_common())
 
 
 def somebody(org: str = "") -> Accused:

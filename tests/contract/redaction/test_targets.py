@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
@@ -105,3 +106,48 @@ async def test_requests_that_make_no_sense(world: World, request_: pb.RestoreReq
         await world.stub().Restore(request_, metadata=world.token())
     assert reason_of(refused.value) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
     assert (refused.value.details() or "").endswith(field)
+
+
+async def test_a_sink_takes_only_what_the_policy_lets_it(world: World) -> None:
+    conversation = await redacted(world)
+    arguments = '{"card":"<CREDIT_CARD>","more":["< credit_card >"],"ssn":"<us_ssn>"}'
+    back = await world.restore_json(conversation, arguments)
+    assert back.texts[0] == arguments.replace("<us_ssn>", "219-09-9999")
+    assert (back.restored, back.withheld) == (1, 2)
+    assert (await world.restore_json(conversation, arguments, shown=True)).withheld == 0
+    request = pb.RestoreRequest(conversation=conversation, texts=[arguments], format=pb.RESTORE_FORMAT_JSON)
+    request.fields.add(pointer="/card", entities=["CREDIT_CARD"])
+    asked_for = await world.stub().Restore(request, metadata=world.token())
+    assert asked_for.texts[0] == back.texts[0].replace('"card":"<CREDIT_CARD>"', '"card":"4532015112830366"')
+    request.keep.append("/card")
+    assert (await world.stub().Restore(request, metadata=world.token())).texts[0] == back.texts[0]
+
+
+async def test_a_mail_takes_less_than_a_screen_whole_and_in_pieces(world: World) -> None:
+    conversation = await redacted(world)
+    text = "<EMAIL_ADDRESS>: < us_ssn > and &lt;CREDIT_CARD&gt;"
+    shown, mailed = (
+        "jane@mail.example: 219-09-9999 and 4532015112830366",
+        text.replace("<EMAIL_ADDRESS>", "jane@mail.example"),
+    )
+    for sink, expected in ((pb.RESTORE_SINK_SHOWN, shown), (pb.RESTORE_SINK_EMAIL, mailed)):
+        request = pb.RestoreRequest(conversation=conversation, texts=[text], sink=sink)
+        assert (await world.stub().Restore(request, metadata=world.token())).texts[0] == expected
+        pieces = [pb.RestoreStreamRequest(chunk=piece) for piece in (text[:22], text[22:40], text[40:])]
+        pieces[0].conversation, pieces[0].sink = conversation, sink
+
+        async def chunks(sent: list[pb.RestoreStreamRequest] = pieces) -> AsyncIterator[pb.RestoreStreamRequest]:
+            for piece in sent:
+                yield piece
+
+        answers = world.stub().RestoreStream(chunks(), metadata=world.token())
+        assert "".join([answer.chunk async for answer in answers]) == expected
+
+
+async def test_fields_are_for_json(world: World) -> None:
+    for format_, field in ((pb.RESTORE_FORMAT_MARKDOWN, "fields"), (pb.RESTORE_FORMAT_JSON, "fields[0]")):
+        request = pb.RestoreRequest(conversation="c", texts=["{}"], format=format_)
+        request.fields.add(pointer="card", entities=["CREDIT_CARD"])
+        with pytest.raises(aio.AioRpcError) as refused:
+            await world.stub().Restore(request, metadata=world.token())
+        assert (refused.value.details() or "").endswith(field)

@@ -32,7 +32,7 @@ def test_every_key_has_a_holder_and_nobody_else_holds_it(tmp_path: Path) -> None
     for name, holder in HOLDERS.items():
         assert KeyRing(tmp_path / "keys" / holder, {}).secret(name).value
     assert not list((tmp_path / "keys" / "gateway").iterdir())
-    assert not list((tmp_path / "keys" / "audit").iterdir())
+    assert not list((tmp_path / "keys" / "ratelimit").iterdir())
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Peers:
         self.bad, self.fails = bad, fails
         self.committed: list[ratelimit.Cost] = []
         self.admitted = True
-        self.asked: list[guardrail.InspectOutputRequest] = []
+        self.requests: list[guardrail.InspectOutputRequest] = []
 
     async def go_on(self, admission: str, holder: str) -> auth.ContinueResponse:
         if not self.admitted:
@@ -58,7 +58,7 @@ class Peers:
         if self.fails is not None:
             raise self.fails
         text = request.text
-        self.asked.append(request)
+        self.requests.append(request)
         if self.bad and self.bad in request.preceding + text:
             return guardrail.InspectOutputResponse(
                 outcome=decision.OUTCOME_DENY, reason=decision.REASON_OUTPUT_WITHHELD
@@ -67,12 +67,10 @@ class Peers:
             outcome=decision.OUTCOME_ALLOW,
             reason=decision.REASON_NONE,
             text=text,
-            prompt_seen=bytes([len(self.asked)]),
+            prompt_seen=bytes([len(self.requests)]),
             checks=[
                 guardrail.OutputCheck(kind=guardrail.OUTPUT_CHECK_KIND_CANARY, characters=len(text)),
-                guardrail.OutputCheck(
-                    kind=guardrail.OUTPUT_CHECK_KIND_PROMPT, skipped=guardrail.OUTPUT_SKIP_TOO_SHORT
-                ),
+                guardrail.OutputCheck(kind=guardrail.OUTPUT_CHECK_KIND_PROMPT, skipped=guardrail.OUTPUT_SKIP_TOO_SHORT),
             ],
         )
 
@@ -203,11 +201,11 @@ async def test_a_client_that_leaves_is_settled_at_what_was_counted(leave: str) -
 
 async def test_a_client_that_leaves_at_once_is_settled_and_recorded_under_its_own_name() -> None:
     class Slow(Peers):
-        asked = 0
+        times = 0
 
         async def go_on(self, admission: str, holder: str) -> auth.ContinueResponse:
-            self.asked += 1
-            if self.asked == 1:
+            self.times += 1
+            if self.times == 1:
                 await asyncio.sleep(10)
             answer = await super().go_on(admission, holder)
             answer.principal.organisation = "acme"
@@ -239,11 +237,14 @@ async def test_the_event_says_what_was_looked_at_and_what_of_the_prompt_was_seen
     text = SENTENCE * 3
     shown, _ = await through(peers, [text[at : at + 50] for at in range(0, len(text), 50)], trail=trail)
     assert shown == text
-    assert len(peers.asked) > 1 and {request.prompt_prints for request in peers.asked} == {b"prints"}
-    assert [request.prompt_seen for request in peers.asked] == [b"", *(bytes([n]) for n in range(1, len(peers.asked)))]
+    assert len(peers.requests) > 1 and {request.prompt_prints for request in peers.requests} == {b"prints"}
+    assert [request.prompt_seen for request in peers.requests] == [
+        b"",
+        *(bytes([n]) for n in range(1, len(peers.requests))),
+    ]
     (event,) = trail.events
     assert event.facts["checked"] == "canary" and event.facts["checked_characters"] == str(len(text))
-    assert event.facts["checked_pieces"] == str(len(peers.asked))
+    assert event.facts["checked_pieces"] == str(len(peers.requests))
     assert event.facts["not_checked"] == "too_short:prompt"
 
 
@@ -260,6 +261,6 @@ async def test_the_same_blocks_however_it_comes(size: int) -> None:
     seen = []
     for pieces in ([text], [text[at : at + size] for at in range(0, len(text), size)]):
         peers = Peers(bad="hbc-1")
-        seen.append((*await through(peers, pieces), [request.text for request in peers.asked]))
+        seen.append((*await through(peers, pieces), [request.text for request in peers.requests]))
     assert seen[0][0] == seen[1][0] and seen[0][2] == seen[1][2]
     assert seen[0][1].reason == seen[1][1].reason == decision.REASON_OUTPUT_WITHHELD

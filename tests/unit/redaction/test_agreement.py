@@ -68,3 +68,14 @@ def test_columns_are_read_as_rows(tmp_path: Path) -> None:
         ("Jane Roe waits", (Span(0, 8, "PERSON"),)),
         ("Paris", (Span(0, 5, "LOCATION"),)),
     ]
+
+
+async def test_sentences_that_nothing_was_trained_on() -> None:
+    found = await measure(Path(rows.__code__.co_filename).with_name("redaction_sentences.marked"))
+    assert found["n"] == 96
+    assert found["metrics"]["recall"] >= 0.85
+    assert found["metrics"]["precision"] >= 0.8
+    assert found["metrics"]["leaked_character_rate"] <= 0.06
+    whole = ("CREDIT_CARD", "EMAIL_ADDRESS", "IBAN_CODE", "IP_ADDRESS", "URL", "US_SSN", "US_PASSPORT", "NRP")
+    leaks = {name: found["by_type"][name]["leaked_character_rate"] for name in whole}
+    assert not any(leaks.values()), leaks

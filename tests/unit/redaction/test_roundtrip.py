@@ -8,9 +8,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.chunkings import streamed
 from services.redaction.policy.filling import Filler
 from services.redaction.policy.placeholders import slots_in
-from bench.chunkings import streamed
 from tests.unit.redaction.book import outlet, redact, restore, search, shipped
 
 VALUES = [

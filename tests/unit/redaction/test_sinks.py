@@ -61,7 +61,9 @@ def test_what_is_asked_for_goes_into_no_link_even_so() -> None:
 
 
 @pytest.mark.parametrize("name", ["<CREDIT_CARD>", "<US_SSN>", "<SECRET>"])
-@pytest.mark.parametrize("form", ["[a](https://shop.example/?{})", "![a](https://shop.example/?{})", "https://shop.example/?{}"])
+@pytest.mark.parametrize(
+    "form", ["[a](https://shop.example/?{})", "![a](https://shop.example/?{})", "https://shop.example/?{}"]
+)
 def test_not_everything_goes_into_links_to_listed_hosts(name: str, form: str) -> None:
     text = form.format(name)
     assert fill(text, VALUES, Filler(outlet("shop.example"))).text == text
@@ -71,12 +73,28 @@ def test_an_organisation_says_for_itself_and_a_brand_says_more() -> None:
     book = with_additions(
         {"organisation": "acme", "restore": {"tool_argument": {"allow": ["CREDIT_CARD"], "never": ["PERSON"]}}},
         {"organisation": "acme", "brand": "shop", "restore": {"tool_argument": {"never": ["*"], "allow": ["US_SSN"]}}},
-        {"organisation": "acme", "brand": "desk", "restore": {"image": {"never": ["*"]}, "shown": {"never": ["SECRET"]}}},
+        {
+            "organisation": "acme",
+            "brand": "desk",
+            "restore": {"image": {"never": ["*"]}, "shown": {"never": ["SECRET"]}},
+        },
     )
     arguments = Sink.TOOL_ARGUMENT
-    acme, shop, desk, other = (book.sinks_for(*who) for who in (("acme", ""), ("acme", "shop"), ("acme", "desk"), ("b", "shop")))
-    assert [acme.allows(e, arguments) for e in ("CREDIT_CARD", "SECRET", "PERSON", "US_SSN")] == [True, False, False, True]
-    assert [shop.allows(e, arguments) for e in ("CREDIT_CARD", "SECRET", "PERSON", "US_SSN")] == [False, False, False, True]
+    acme, shop, desk, other = (
+        book.sinks_for(*who) for who in (("acme", ""), ("acme", "shop"), ("acme", "desk"), ("b", "shop"))
+    )
+    assert [acme.allows(e, arguments) for e in ("CREDIT_CARD", "SECRET", "PERSON", "US_SSN")] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert [shop.allows(e, arguments) for e in ("CREDIT_CARD", "SECRET", "PERSON", "US_SSN")] == [
+        False,
+        False,
+        False,
+        True,
+    ]
     assert [desk.allows("SECRET", Sink.SHOWN), desk.allows("PERSON", Sink.IMAGE)] == [False, False]
     assert [desk.allows("CREDIT_CARD", arguments), desk.allows("PERSON", Sink.LINK)] == [True, True]
     assert not other.allows("CREDIT_CARD", arguments)
@@ -91,7 +109,15 @@ def test_a_policy_that_says_nothing_shows_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "restore",
-    [[], {"links": {}}, {"link": []}, {"link": {"deny": []}}, {"link": {"allow": "*"}}, {"link": {"never": ["NO_SUCH"]}}, {1: {}}],
+    [
+        [],
+        {"links": {}},
+        {"link": []},
+        {"link": {"deny": []}},
+        {"link": {"allow": "*"}},
+        {"link": {"never": ["NO_SUCH"]}},
+        {1: {}},
+    ],
 )
 def test_what_cannot_be_meant_is_refused(restore: object) -> None:
     data = yaml.safe_load(POLICY.read_text())

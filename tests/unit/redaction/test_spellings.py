@@ -1,4 +1,4 @@
-"""Placeholders that a model rewrote: read again, never more than was issued, and nothing of a user's text taken for one."""
+"""Placeholders that a model rewrote: read again, never more than was issued, nothing of a user's text taken for one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,27 @@ from tests.unit.redaction.test_targets import ATTACKS, MAIL, SSN, VALUES
 
 SECOND = {**VALUES, Slot("US_SSN", 2): "321-54-9876", Slot("US_SSN", 1, "ABCDEFGH"): "078-05-1120"}
 DAMAGED = [
-    "<us_ssn>", "<Us_Ssn>", "< US_SSN >", "<\tUS_SSN\n>", "<US _ SSN>", "<US SSN>", "<us ssn>", "<US_\nSSN>", "<US_S\n   SN>",
-    "&lt;US_SSN&gt;", "&LT;us_ssn&GT;", "&#60;US_SSN&#62;", "&#x3c;US_SSN&#X3E;", "<US_SSN&gt;", "\\<US\\_SSN\\>", "\\<US_SSN\\>",
-    "<US\\_SSN>", "<**US_SSN**>", "<`US_SSN`>", "< *us\\_ssn* >",
-]  # fmt: skip
+    "<us_ssn>",
+    "<Us_Ssn>",
+    "< US_SSN >",
+    "<\tUS_SSN\n>",
+    "<US _ SSN>",
+    "<US SSN>",
+    "<us ssn>",
+    "<US_\nSSN>",
+    "<US_S\n   SN>",
+    "&lt;US_SSN&gt;",
+    "&LT;us_ssn&GT;",
+    "&#60;US_SSN&#62;",
+    "&#x3c;US_SSN&#X3E;",
+    "<US_SSN&gt;",
+    "\\<US\\_SSN\\>",
+    "\\<US_SSN\\>",
+    "<US\\_SSN>",
+    "<**US_SSN**>",
+    "<`US_SSN`>",
+    "< *us\\_ssn* >",
+]
 
 
 @pytest.mark.parametrize("written", DAMAGED)
@@ -30,7 +47,16 @@ def test_case_and_whitespace_damage_is_read(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["<us_ssn_2>", "< US_SSN_2 >", "<US_SSN _2>", "<US_SSN 2>", "<US_SSN\n_2>", "\\<US\\_SSN\\_2\\>", "&lt;US_SSN_2&gt;"]
+    "written",
+    [
+        "<us_ssn_2>",
+        "< US_SSN_2 >",
+        "<US_SSN _2>",
+        "<US_SSN 2>",
+        "<US_SSN\n_2>",
+        "\\<US\\_SSN\\_2\\>",
+        "&lt;US_SSN_2&gt;",
+    ],
 )
 def test_the_number_counts(written: str) -> None:
     assert restore(written, SECOND).text == "321-54-9876"
@@ -40,12 +66,34 @@ def test_the_number_counts(written: str) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "%3CUS_SSN%3E", "＜US_SSN＞", "<US_SSN", "US_SSN>", "[US_SSN]", "<US-SSN>", "<US_SSN_1>", "<US_SSN_01>", "<US_SSN_7>",
-        "<us_ssn/>", "</us_ssn>", "<us_ssn x>", "<US__SSN_>", "<_US_SSN>", "<USSSN>", "<US_SSN2>", "< U S _ S S N >",
-        "<US_\u00a0SSN>", "<UЅ_SSN>", "<uſ_ssn>", "&ltUS_SSN&gt", "<us_ssn_3>", f"<{' ' * LONGEST_SPELLING}US_SSN>", "<CREDIT>",
-        "<\\US_SSN>", "<* * * * US_SSN * * * *>",
+        "%3CUS_SSN%3E",
+        "＜US_SSN＞",
+        "<US_SSN",
+        "US_SSN>",
+        "[US_SSN]",
+        "<US-SSN>",
+        "<US_SSN_1>",
+        "<US_SSN_01>",
+        "<US_SSN_7>",
+        "<us_ssn/>",
+        "</us_ssn>",
+        "<us_ssn x>",
+        "<US__SSN_>",
+        "<_US_SSN>",
+        "<USSSN>",
+        "<US_SSN2>",
+        "< U S _ S S N >",
+        "<US_\u00a0SSN>",
+        "<UЅ_SSN>",
+        "<uſ_ssn>",
+        "&ltUS_SSN&gt",
+        "<us_ssn_3>",
+        f"<{' ' * LONGEST_SPELLING}US_SSN>",
+        "<CREDIT>",
+        "<\\US_SSN>",
+        "<* * * * US_SSN * * * *>",
     ],
-)  # fmt: skip
+)
 def test_what_was_not_issued_is_not_read(written: str) -> None:
     filled = restore(written, SECOND)
     assert (filled.text, filled.restored) == (written, 0)
@@ -85,9 +133,39 @@ def test_it_becomes_no_part_of_an_address(written: str, behind: str) -> None:
 
 # Pieces of spellings beside real values: whatever a user types comes back as it was, in any combination.
 TYPED = [
-    *DAMAGED, *SPELLINGS, "219-09-9999", "jane.doe@example.com", "\\", "<", ">", "&lt;", "&gt;", "&", "\\<", "\\>", " ", "\n", "_", "2",
-    "_2", "us_ssn", "SSN ", "*", "`", "😀", "e\u0301", "\u0338", "\u200b", "שלום", "\u202e", "＜", "＞", "ＵＳ_SSN", "\x00", "<person>",
-]  # fmt: skip
+    *DAMAGED,
+    *SPELLINGS,
+    "219-09-9999",
+    "jane.doe@example.com",
+    "\\",
+    "<",
+    ">",
+    "&lt;",
+    "&gt;",
+    "&",
+    "\\<",
+    "\\>",
+    " ",
+    "\n",
+    "_",
+    "2",
+    "_2",
+    "us_ssn",
+    "SSN ",
+    "*",
+    "`",
+    "😀",
+    "e\u0301",
+    "\u0338",
+    "\u200b",
+    "שלום",
+    "\u202e",
+    "＜",
+    "＞",
+    "ＵＳ_SSN",
+    "\x00",
+    "<person>",
+]
 
 
 @settings(max_examples=400, deadline=None)
@@ -103,10 +181,30 @@ def test_what_a_user_types_comes_back_as_it_was(text: str) -> None:
 
 
 def test_only_a_possible_beginning_waits() -> None:
-    for text in ("a < 3", "x <= y", "it is <b>bold</b>", "a & b", "</", "<1", "<a href", "C:\\x", "R&D", "<us_ssn>", "&lt;x&gt;"):
+    for text in (
+        "a < 3",
+        "x <= y",
+        "it is <b>bold</b>",
+        "a & b",
+        "</",
+        "<1",
+        "<a href",
+        "C:\\x",
+        "R&D",
+        "<us_ssn>",
+        "&lt;x&gt;",
+    ):
         if text != "<a href":
             assert open_start(text) == len(text), text
-    for text, start in (("a <", 2), ("a <us", 2), ("a \\", 2), ("a \\<us\\", 2), ("a &l", 2), ("a &lt; us", 2), ("a <us_ssn &g", 2)):
+    for text, start in (
+        ("a <", 2),
+        ("a <us", 2),
+        ("a \\", 2),
+        ("a \\<us\\", 2),
+        ("a &l", 2),
+        ("a &lt; us", 2),
+        ("a <us_ssn &g", 2),
+    ):
         assert open_start(text) == start, text
     assert open_start("<" + "a" * LONGEST_SPELLING) == LONGEST_SPELLING + 1
 

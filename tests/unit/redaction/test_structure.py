@@ -54,7 +54,11 @@ def test_a_conversation_is_numbered_as_one() -> None:
     call = chat[2]["tool_calls"][0]
     assert (call["id"], call["type"], call["function"]["name"]) == ("call_9f3", "function", "find_order")
     assert call["function"]["arguments"] == '{"mail": "<EMAIL_ADDRESS>", "n": 10.50, "since":"2"}'
-    assert chat[3] == {"role": "tool", "tool_call_id": "call_9f3", "content": '{"card": "<CREDIT_CARD>", "to": "<EMAIL_ADDRESS>"}'}
+    assert chat[3] == {
+        "role": "tool",
+        "tool_call_id": "call_9f3",
+        "content": '{"card": "<CREDIT_CARD>", "to": "<EMAIL_ADDRESS>"}',
+    }
     assert chat[4]["content"][0]["text"] == "not <EMAIL_ADDRESS_2> but <EMAIL_ADDRESS>"
     assert chat[4]["content"][1]["content"][0]["text"] == "ssn <US_SSN>"
     assert not any(value in done.text for value in PERSONAL)
@@ -72,7 +76,9 @@ def test_names_of_the_protocol_are_searched_by_patterns() -> None:
     assert not any(value in done.text for value in PERSONAL)
 
 
-@pytest.mark.parametrize("chat", ["{}", "[1]", '[{"content": "x"}]', '[{"role": 1}]', "null", "", "[", '[{"role": "user"}'])
+@pytest.mark.parametrize(
+    "chat", ["{}", "[1]", '[{"content": "x"}]', '[{"role": 1}]', "null", "", "[", '[{"role": "user"}']
+)
 def test_what_is_no_chat_is_refused(chat: str) -> None:
     with pytest.raises(InvalidArgument):
         Work([chat], [Form.CHAT])
@@ -93,9 +99,29 @@ def test_json_where_it_is_json(text: str, expected: str) -> None:
     assert redact(text, form=Form.AUTO)[0].text == expected
 
 
-strings = st.lists(st.sampled_from([*(f" {value} " for value in PERSONAL), "ssn ", '"', "\\", "\n", "é", "😀", "a", "{", "[", " ", "\u2028", "<US_SSN>"])).map("".join)
+strings = st.lists(
+    st.sampled_from(
+        [
+            *(f" {value} " for value in PERSONAL),
+            "ssn ",
+            '"',
+            "\\",
+            "\n",
+            "é",
+            "😀",
+            "a",
+            "{",
+            "[",
+            " ",
+            "\u2028",
+            "<US_SSN>",
+        ]
+    )
+).map("".join)
 documents = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-999, 99_999), st.floats(allow_nan=False, allow_infinity=False), strings),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-999, 99_999), st.floats(allow_nan=False, allow_infinity=False), strings
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(strings, inner, max_size=4)),
     max_leaves=10,
 )
@@ -120,7 +146,9 @@ def test_many_at_once_give_what_one_after_the_other_gives(texts: list[str], form
     together: dict[Value, Slot] = {}
     # What a later text gives away is found in an earlier one of the same call, too: so the singles go twice.
     redact(*texts, form=form, slots=together)
-    assert redact(*texts, form=form, slots=together) == [redact(text, form=form, slots=dict(together))[0] for text in texts]
+    assert redact(*texts, form=form, slots=together) == [
+        redact(text, form=form, slots=dict(together))[0] for text in texts
+    ]
 
 
 def _shape(document: object) -> object:
@@ -179,10 +207,16 @@ def test_offsets_in_every_unit(text: str, data: st.DataObject) -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.lists(st.sampled_from([*PERSONAL, " ", "😀 ", "é ", "e\u0301 ", "👩\u200d🔬 ", "שלום ", "ssn "])).map("".join))
+@given(
+    st.lists(st.sampled_from([*PERSONAL, " ", "😀 ", "é ", "e\u0301 ", "👩\u200d🔬 ", "שלום ", "ssn "])).map("".join)
+)
 def test_what_stands_at_an_offset_is_what_was_found(text: str) -> None:
     for form in (Form.TEXT, Form.JSON):
-        given_text = text if form is Form.TEXT else json.dumps([text, json.dumps([text], ensure_ascii=False)], ensure_ascii=False)
+        given_text = (
+            text
+            if form is Form.TEXT
+            else json.dumps([text, json.dumps([text], ensure_ascii=False)], ensure_ascii=False)
+        )
         (done,) = redact(given_text, form=form)
         spans = [offset for finding in done.scan.findings for offset in (finding.start, finding.end)]
         octets, units = given_text.encode(), given_text.encode("utf-16-le")

@@ -49,6 +49,30 @@ EVENT_CLASS_DEBUG: EventClass.ValueType  # 3
 """May be dropped, counted."""
 Global___EventClass: _TypeAlias = EventClass  # noqa: Y015
 
+class _ExportForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExportFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPORT_FORM_UNSPECIFIED: _ExportForm.ValueType  # 0
+    """Not stated: JSON Lines."""
+    EXPORT_FORM_JSONL: _ExportForm.ValueType  # 1
+    """JSON Lines of hashed bytes and checkpoints, to be verified offline; personal fields stay sealed."""
+    EXPORT_FORM_OCSF: _ExportForm.ValueType  # 2
+    """JSON Lines of OCSF events for a collector; personal fields are readable."""
+
+class ExportForm(_ExportForm, metaclass=_ExportFormEnumTypeWrapper):
+    """The form of an export."""
+
+EXPORT_FORM_UNSPECIFIED: ExportForm.ValueType  # 0
+"""Not stated: JSON Lines."""
+EXPORT_FORM_JSONL: ExportForm.ValueType  # 1
+"""JSON Lines of hashed bytes and checkpoints, to be verified offline; personal fields stay sealed."""
+EXPORT_FORM_OCSF: ExportForm.ValueType  # 2
+"""JSON Lines of OCSF events for a collector; personal fields are readable."""
+Global___ExportForm: _TypeAlias = ExportForm  # noqa: Y015
+
 @_typing.final
 class Event(_message.Message):
     """One event."""
@@ -94,6 +118,7 @@ class Event(_message.Message):
     CHALLENGE_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Transaction, service, RPC and attempt: nothing is counted twice."""
     code: _builtins.str
@@ -126,6 +151,8 @@ class Event(_message.Message):
     """Position in its chain, from 1; set by the service."""
     hash: _builtins.str
     """Hash of the event and everything before it, SHA-256, hex; set by the service."""
+    erased: _builtins.bool
+    """True when personal fields of it were erased, or cannot be opened; the actor is then a pseudonym."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -155,10 +182,11 @@ class Event(_message.Message):
         challenge: _builtins.str = ...,
         sequence: _builtins.int = ...,
         hash: _builtins.str = ...,
+        erased: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "brand", b"brand", "challenge", b"challenge", "class", b"class", "client_address", b"client_address", "code", b"code", "event_id", b"event_id", "facts", b"facts", "hash", b"hash", "mfa", b"mfa", "organisation", b"organisation", "outcome", b"outcome", "reason", b"reason", "sequence", b"sequence", "service", b"service", "trace_id", b"trace_id", "txn", b"txn", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at", b"at", "brand", b"brand", "challenge", b"challenge", "class", b"class", "client_address", b"client_address", "code", b"code", "erased", b"erased", "event_id", b"event_id", "facts", b"facts", "hash", b"hash", "mfa", b"mfa", "organisation", b"organisation", "outcome", b"outcome", "reason", b"reason", "sequence", b"sequence", "service", b"service", "trace_id", b"trace_id", "txn", b"txn", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -220,10 +248,22 @@ class QueryRequest(_message.Message):
     TO_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Rows wanted, 1 to 200; 0 = 50."""
     page_token: _builtins.str
     """Token of the next page from the page before."""
+    actor: _builtins.str
+    """Only what this user or workload did; empty = whoever."""
+    outcome: _decision_pb2.Outcome.ValueType
+    """Only events of this outcome; unset = any."""
+    trace_id: _builtins.str
+    """Only events of this trace; empty = any."""
+    code: _builtins.str
+    """Only events of this code; empty = any."""
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the time range; unset = the beginning."""
@@ -239,10 +279,14 @@ class QueryRequest(_message.Message):
         to_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        outcome: _decision_pb2.Outcome.ValueType = ...,
+        trace_id: _builtins.str = ...,
+        code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "page_size", b"page_size", "page_token", b"page_token", "to_time", b"to_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "code", b"code", "from_time", b"from_time", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "to_time", b"to_time", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -282,12 +326,17 @@ class VerifyRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_token: _builtins.str
+    """Token from the answer before, to go on where that ended; empty = from the beginning."""
     def __init__(
         self,
+        *,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,16 +353,21 @@ class VerifyResponse(_message.Message):
     FIRST_BAD_SEQUENCE_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     intact: _builtins.bool
-    """True when every event and link holds."""
+    """True when every event and link holds, up to the end of the chain or of this page."""
     verified: _builtins.int
     """Events verified."""
     first_bad_sequence: _builtins.int
     """Position of the first event that does not hold; 0 = none."""
     problem: _builtins.str
-    """What is wrong there: "altered", "gap", "truncated"; empty = nothing."""
+    """What is wrong there: "altered", "gap", "truncated", "signature" (not what was signed), "anchor" (not what lies outside
+    of the database); empty = nothing.
+    """
     head: _builtins.str
     """Hash of the last event, hex; empty = no events."""
+    next_page_token: _builtins.str
+    """Token to go on with; empty = the chain was walked to its end. Nothing is proven before that."""
     def __init__(
         self,
         *,
@@ -322,10 +376,11 @@ class VerifyResponse(_message.Message):
         first_bad_sequence: _builtins.int = ...,
         problem: _builtins.str = ...,
         head: _builtins.str = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_bad_sequence", b"first_bad_sequence", "head", b"head", "intact", b"intact", "problem", b"problem", "verified", b"verified"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_bad_sequence", b"first_bad_sequence", "head", b"head", "intact", b"intact", "next_page_token", b"next_page_token", "problem", b"problem", "verified", b"verified"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,8 +395,11 @@ class ExportRequest(_message.Message):
     FROM_TIME_FIELD_NUMBER: _builtins.int
     TO_TIME_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
     page_token: _builtins.str
     """Token of the next page from the page before."""
+    form: Global___ExportForm.ValueType
+    """Form."""
     @_builtins.property
     def from_time(self) -> _timestamp_pb2.Timestamp:
         """Start of the time range; unset = the beginning."""
@@ -356,10 +414,11 @@ class ExportRequest(_message.Message):
         from_time: _timestamp_pb2.Timestamp | None = ...,
         to_time: _timestamp_pb2.Timestamp | None = ...,
         page_token: _builtins.str = ...,
+        form: Global___ExportForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "page_token", b"page_token", "to_time", b"to_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "from_time", b"from_time", "page_token", b"page_token", "to_time", b"to_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -390,3 +449,298 @@ class ExportResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportResponse: _TypeAlias = ExportResponse  # noqa: Y015
+
+@_typing.final
+class QueryPlatformRequest(_message.Message):
+    """Request of QueryPlatform."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    TO_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    TRACE_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Rows wanted, 1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """Token of the next page from the page before."""
+    actor: _builtins.str
+    """Only what this user or workload did; empty = whoever."""
+    outcome: _decision_pb2.Outcome.ValueType
+    """Only events of this outcome; unset = any."""
+    trace_id: _builtins.str
+    """Only events of this trace; empty = any."""
+    code: _builtins.str
+    """Only events of this code; empty = any."""
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the time range; unset = the beginning."""
+
+    @_builtins.property
+    def to_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the time range; unset = now."""
+
+    def __init__(
+        self,
+        *,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        to_time: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        outcome: _decision_pb2.Outcome.ValueType = ...,
+        trace_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "code", b"code", "from_time", b"from_time", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "to_time", b"to_time", "trace_id", b"trace_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryPlatformRequest: _TypeAlias = QueryPlatformRequest  # noqa: Y015
+
+@_typing.final
+class QueryPlatformResponse(_message.Message):
+    """Response of QueryPlatform."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = the last page."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """Events in order."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___Event] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryPlatformResponse: _TypeAlias = QueryPlatformResponse  # noqa: Y015
+
+@_typing.final
+class VerifyPlatformRequest(_message.Message):
+    """Request of VerifyPlatform."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_token: _builtins.str
+    """Token from the answer before, to go on where that ended; empty = from the beginning."""
+    def __init__(
+        self,
+        *,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyPlatformRequest: _TypeAlias = VerifyPlatformRequest  # noqa: Y015
+
+@_typing.final
+class VerifyPlatformResponse(_message.Message):
+    """Response of VerifyPlatform."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTACT_FIELD_NUMBER: _builtins.int
+    VERIFIED_FIELD_NUMBER: _builtins.int
+    FIRST_BAD_SEQUENCE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    intact: _builtins.bool
+    """True when every event and link holds, up to the end of the chain or of this page."""
+    verified: _builtins.int
+    """Events verified."""
+    first_bad_sequence: _builtins.int
+    """Position of the first event that does not hold; 0 = none."""
+    problem: _builtins.str
+    """What is wrong there: "altered", "gap", "truncated", "signature" (not what was signed), "anchor" (not what lies outside
+    of the database); empty = nothing.
+    """
+    head: _builtins.str
+    """Hash of the last event, hex; empty = no events."""
+    next_page_token: _builtins.str
+    """Token to go on with; empty = the chain was walked to its end. Nothing is proven before that."""
+    def __init__(
+        self,
+        *,
+        intact: _builtins.bool = ...,
+        verified: _builtins.int = ...,
+        first_bad_sequence: _builtins.int = ...,
+        problem: _builtins.str = ...,
+        head: _builtins.str = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_bad_sequence", b"first_bad_sequence", "head", b"head", "intact", b"intact", "next_page_token", b"next_page_token", "problem", b"problem", "verified", b"verified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyPlatformResponse: _TypeAlias = VerifyPlatformResponse  # noqa: Y015
+
+@_typing.final
+class ExportPlatformRequest(_message.Message):
+    """Request of ExportPlatform."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    TO_TIME_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    page_token: _builtins.str
+    """Token of the next page from the page before."""
+    form: Global___ExportForm.ValueType
+    """Form."""
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """Start of the time range; unset = the beginning."""
+
+    @_builtins.property
+    def to_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the time range; unset = now."""
+
+    def __init__(
+        self,
+        *,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+        to_time: _timestamp_pb2.Timestamp | None = ...,
+        page_token: _builtins.str = ...,
+        form: Global___ExportForm.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time", "to_time", b"to_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "from_time", b"from_time", "page_token", b"page_token", "to_time", b"to_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPlatformRequest: _TypeAlias = ExportPlatformRequest  # noqa: Y015
+
+@_typing.final
+class ExportPlatformResponse(_message.Message):
+    """Response of ExportPlatform."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """JSON Lines of canonical events."""
+    next_page_token: _builtins.str
+    """Token of the next page; empty = the last page."""
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPlatformResponse: _TypeAlias = ExportPlatformResponse  # noqa: Y015
+
+@_typing.final
+class EraseSubjectRequest(_message.Message):
+    """Request of EraseSubject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """The user whose personal fields become unreadable."""
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseSubjectRequest: _TypeAlias = EraseSubjectRequest  # noqa: Y015
+
+@_typing.final
+class EraseSubjectResponse(_message.Message):
+    """Response of EraseSubject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    keys: _builtins.int
+    """Keys that were destroyed; 0 = there was none of this subject."""
+    def __init__(
+        self,
+        *,
+        keys: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseSubjectResponse: _TypeAlias = EraseSubjectResponse  # noqa: Y015
+
+@_typing.final
+class GetCheckpointKeysRequest(_message.Message):
+    """Request of GetCheckpointKeys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCheckpointKeysRequest: _TypeAlias = GetCheckpointKeysRequest  # noqa: Y015
+
+@_typing.final
+class GetCheckpointKeysResponse(_message.Message):
+    """Response of GetCheckpointKeys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JWKS_FIELD_NUMBER: _builtins.int
+    jwks: _builtins.str
+    """JSON Web Key Set, as text."""
+    def __init__(
+        self,
+        *,
+        jwks: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["jwks", b"jwks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCheckpointKeysResponse: _TypeAlias = GetCheckpointKeysResponse  # noqa: Y015

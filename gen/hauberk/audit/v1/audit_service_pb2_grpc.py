@@ -50,6 +50,31 @@ class AuditServiceStub:
                 request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyRequest.SerializeToString,
                 response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyResponse.FromString,
                 _registered_method=True)
+        self.EraseSubject = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/EraseSubject',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.EraseSubjectRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.EraseSubjectResponse.FromString,
+                _registered_method=True)
+        self.QueryPlatform = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/QueryPlatform',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.QueryPlatformRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.QueryPlatformResponse.FromString,
+                _registered_method=True)
+        self.VerifyPlatform = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/VerifyPlatform',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyPlatformRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyPlatformResponse.FromString,
+                _registered_method=True)
+        self.ExportPlatform = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/ExportPlatform',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportPlatformRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportPlatformResponse.FromString,
+                _registered_method=True)
+        self.GetCheckpointKeys = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/GetCheckpointKeys',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetCheckpointKeysRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetCheckpointKeysResponse.FromString,
+                _registered_method=True)
         self.Export = channel.unary_unary(
                 '/hauberk.audit.v1.AuditService/Export',
                 request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportRequest.SerializeToString,
@@ -82,6 +107,42 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseSubject(self, request, context):
+        """Destroys the keys of a subject's personal fields in the caller's organisation's trail, for good: its events stay, the
+        chain stays whole, and who it was cannot be read any more, in older exports neither.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QueryPlatform(self, request, context):
+        """Reads the platform's trail: what has no organisation, like operators' calls and refused credentials.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyPlatform(self, request, context):
+        """Verifies the platform's chain.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportPlatform(self, request, context):
+        """Exports the platform's trail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCheckpointKeys(self, request, context):
+        """The public keys of checkpoints, as a JSON Web Key Set: keep them where whoever verifies trusts them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Export(self, request, context):
         """Exports the caller's organisation's trail for offline verification.
         """
@@ -106,6 +167,31 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.Verify,
                     request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyRequest.FromString,
                     response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyResponse.SerializeToString,
+            ),
+            'EraseSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSubject,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.EraseSubjectRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.EraseSubjectResponse.SerializeToString,
+            ),
+            'QueryPlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.QueryPlatform,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.QueryPlatformRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.QueryPlatformResponse.SerializeToString,
+            ),
+            'VerifyPlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyPlatform,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyPlatformRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyPlatformResponse.SerializeToString,
+            ),
+            'ExportPlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportPlatform,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportPlatformRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportPlatformResponse.SerializeToString,
+            ),
+            'GetCheckpointKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCheckpointKeys,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetCheckpointKeysRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetCheckpointKeysResponse.SerializeToString,
             ),
             'Export': grpc.unary_unary_rpc_method_handler(
                     servicer.Export,
@@ -195,6 +281,141 @@ class AuditService:
             '/hauberk.audit.v1.AuditService/Verify',
             hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyRequest.SerializeToString,
             hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/EraseSubject',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.EraseSubjectRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.EraseSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QueryPlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/QueryPlatform',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.QueryPlatformRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.QueryPlatformResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyPlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/VerifyPlatform',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyPlatformRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.VerifyPlatformResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/ExportPlatform',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportPlatformRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportPlatformResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCheckpointKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/GetCheckpointKeys',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetCheckpointKeysRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetCheckpointKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,18 @@ class AuditServiceStub:
     """Reads the caller's organisation's trail; the reading is audited."""
     Verify: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyRequest, _audit_service_pb2.VerifyResponse]
     """Verifies the caller's organisation's chain."""
+    EraseSubject: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.EraseSubjectRequest, _audit_service_pb2.EraseSubjectResponse]
+    """Destroys the keys of a subject's personal fields in the caller's organisation's trail, for good: its events stay, the
+    chain stays whole, and who it was cannot be read any more, in older exports neither.
+    """
+    QueryPlatform: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.QueryPlatformRequest, _audit_service_pb2.QueryPlatformResponse]
+    """Reads the platform's trail: what has no organisation, like operators' calls and refused credentials."""
+    VerifyPlatform: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyPlatformRequest, _audit_service_pb2.VerifyPlatformResponse]
+    """Verifies the platform's chain."""
+    ExportPlatform: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ExportPlatformRequest, _audit_service_pb2.ExportPlatformResponse]
+    """Exports the platform's trail."""
+    GetCheckpointKeys: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetCheckpointKeysRequest, _audit_service_pb2.GetCheckpointKeysResponse]
+    """The public keys of checkpoints, as a JSON Web Key Set: keep them where whoever verifies trusts them."""
     Export: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ExportRequest, _audit_service_pb2.ExportResponse]
     """Exports the caller's organisation's trail for offline verification."""
 
@@ -53,6 +65,18 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Reads the caller's organisation's trail; the reading is audited."""
     Verify: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyRequest, _audit_service_pb2.VerifyResponse]  # type: ignore[assignment]
     """Verifies the caller's organisation's chain."""
+    EraseSubject: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.EraseSubjectRequest, _audit_service_pb2.EraseSubjectResponse]  # type: ignore[assignment]
+    """Destroys the keys of a subject's personal fields in the caller's organisation's trail, for good: its events stay, the
+    chain stays whole, and who it was cannot be read any more, in older exports neither.
+    """
+    QueryPlatform: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.QueryPlatformRequest, _audit_service_pb2.QueryPlatformResponse]  # type: ignore[assignment]
+    """Reads the platform's trail: what has no organisation, like operators' calls and refused credentials."""
+    VerifyPlatform: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyPlatformRequest, _audit_service_pb2.VerifyPlatformResponse]  # type: ignore[assignment]
+    """Verifies the platform's chain."""
+    ExportPlatform: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ExportPlatformRequest, _audit_service_pb2.ExportPlatformResponse]  # type: ignore[assignment]
+    """Exports the platform's trail."""
+    GetCheckpointKeys: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetCheckpointKeysRequest, _audit_service_pb2.GetCheckpointKeysResponse]  # type: ignore[assignment]
+    """The public keys of checkpoints, as a JSON Web Key Set: keep them where whoever verifies trusts them."""
     Export: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ExportRequest, _audit_service_pb2.ExportResponse]  # type: ignore[assignment]
     """Exports the caller's organisation's trail for offline verification."""
 
@@ -79,6 +103,43 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.VerifyResponse, _abc.Awaitable[_audit_service_pb2.VerifyResponse]]:
         """Verifies the caller's organisation's chain."""
+
+    def EraseSubject(
+        self,
+        request: _audit_service_pb2.EraseSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.EraseSubjectResponse, _abc.Awaitable[_audit_service_pb2.EraseSubjectResponse]]:
+        """Destroys the keys of a subject's personal fields in the caller's organisation's trail, for good: its events stay, the
+        chain stays whole, and who it was cannot be read any more, in older exports neither.
+        """
+
+    def QueryPlatform(
+        self,
+        request: _audit_service_pb2.QueryPlatformRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.QueryPlatformResponse, _abc.Awaitable[_audit_service_pb2.QueryPlatformResponse]]:
+        """Reads the platform's trail: what has no organisation, like operators' calls and refused credentials."""
+
+    def VerifyPlatform(
+        self,
+        request: _audit_service_pb2.VerifyPlatformRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.VerifyPlatformResponse, _abc.Awaitable[_audit_service_pb2.VerifyPlatformResponse]]:
+        """Verifies the platform's chain."""
+
+    def ExportPlatform(
+        self,
+        request: _audit_service_pb2.ExportPlatformRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.ExportPlatformResponse, _abc.Awaitable[_audit_service_pb2.ExportPlatformResponse]]:
+        """Exports the platform's trail."""
+
+    def GetCheckpointKeys(
+        self,
+        request: _audit_service_pb2.GetCheckpointKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.GetCheckpointKeysResponse, _abc.Awaitable[_audit_service_pb2.GetCheckpointKeysResponse]]:
+        """The public keys of checkpoints, as a JSON Web Key Set: keep them where whoever verifies trusts them."""
 
     def Export(
         self,

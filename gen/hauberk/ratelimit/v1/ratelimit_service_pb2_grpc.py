@@ -155,7 +155,9 @@ class RateLimitServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Reset(self, request, context):
-        """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared.
+        """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared. Tokens and money of
+        open reservations stay in their counter. FAILED_PRECONDITION when a budget is not in the store (BUDGETS_NOT_READ) or
+        too many reservations are open (TOO_MANY_OPEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,7 +52,10 @@ class RateLimitServiceStub:
     Grant: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.GrantRequest, _ratelimit_service_pb2.GrantResponse]
     """Raises or lowers a limit of an organisation for a while; a later grant takes the place of an earlier one."""
     Reset: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.ResetRequest, _ratelimit_service_pb2.ResetResponse]
-    """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared."""
+    """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared. Tokens and money of
+    open reservations stay in their counter. FAILED_PRECONDITION when a budget is not in the store (BUDGETS_NOT_READ) or
+    too many reservations are open (TOO_MANY_OPEN).
+    """
 
 @_typing.type_check_only
 class RateLimitServiceAsyncStub(RateLimitServiceStub):
@@ -78,7 +81,10 @@ class RateLimitServiceAsyncStub(RateLimitServiceStub):
     Grant: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.GrantRequest, _ratelimit_service_pb2.GrantResponse]  # type: ignore[assignment]
     """Raises or lowers a limit of an organisation for a while; a later grant takes the place of an earlier one."""
     Reset: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.ResetRequest, _ratelimit_service_pb2.ResetResponse]  # type: ignore[assignment]
-    """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared."""
+    """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared. Tokens and money of
+    open reservations stay in their counter. FAILED_PRECONDITION when a budget is not in the store (BUDGETS_NOT_READ) or
+    too many reservations are open (TOO_MANY_OPEN).
+    """
 
 class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     """How much: rate limits, token and money budgets, decided all-or-nothing in one round trip."""
@@ -151,6 +157,9 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _ratelimit_service_pb2.ResetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ratelimit_service_pb2.ResetResponse, _abc.Awaitable[_ratelimit_service_pb2.ResetResponse]]:
-        """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared."""
+        """Sets counters of one subject to zero, or wipes what is held against it; says what was cleared. Tokens and money of
+        open reservations stay in their counter. FAILED_PRECONDITION when a budget is not in the store (BUDGETS_NOT_READ) or
+        too many reservations are open (TOO_MANY_OPEN).
+        """
 
 def add_RateLimitServiceServicer_to_server(servicer: RateLimitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,10 +13,12 @@
 --        wait us, reset us.
 -- Nothing is written on a refusal but what it adds to the score of a subject whose own rate refused.
 -- This is run for every request. So: nothing is parsed from text, few commands, and the functions for what is seldom
--- met are made only when it is (`log`, `ledger`, `holds`, `penalties`, `flight` and `reserving`, put before this, make them).
+-- met are made only when it is (by `log`, and by those that `seldom` gives; both are put before this).
 
 local L_ALGO, L_UNIT, L_CAP, L_PERIOD, L_OBSERVE, L_KEEP, L_HOLD, L_TRUSTED, L_BELOW = 0, 1, 2, 3, 4, 5, 6, 7, 8
-local SPEC = 9
+-- Where the first pass leaves what it finds, for the second: places of what is no longer needed, and three more.
+local L_AFTER, L_TAKES, L_PREV, L_BEFORE, L_W, L_CUR = 6, 7, 8, 9, 10, 11
+local SPEC = 12
 local S_LIFE, S_SIZE, S_PENAL, S_FLIES, S_RENEW, SUBJECT = 0, 1, 2, 3, 4, 5
 local FIELDS = 8
 local TAKE, PEEK, RESERVE = 1, 2, 3
@@ -55,7 +57,7 @@ spends = spends and kept == 1 and mode == TAKE
 local record
 local function with_ledger()
   if not record then
-    record = ledger(log())
+    record = seldom().ledger(log())
   end
   return record
 end
@@ -63,7 +65,7 @@ end
 if remember == 1 then
   local due = call('ZRANGEBYSCORE', index, '-inf', now_text, 'LIMIT', '0', '8')
   if due[1] then
-    holds(with_ledger())(index, due, int(memory_ms))
+    seldom().holds(with_ledger())(index, due, int(memory_ms))
   end
   local raw = mode ~= PEEK and call('GET', keys[1])
   if raw and raw == args[4] then
@@ -78,22 +80,22 @@ if remember == 1 then
   end
 end
 
--- First pass: read everything, decide, write nothing. What is found is kept in one array for each fact, by limit.
--- (Eight zeros: room for as many limits as there usually are, so that no table grows on the way.)
-local W, CUR, PREV = {0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0}
-local BEFORE_W, AFTER_W = {0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0}
-local FITS, WAIT = {0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0}
-local TAKES, CAPS = {0, 0, 0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0, 0, 0}
+-- First pass: read everything, decide, write nothing. (The reply has room for as many limits as there usually are, so
+-- that the table need not grow on the way.)
+local reply = {
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+}
 local allowed, refused_by, pens, renew = 1, {}, {}, {}
 local worst, worst_level, worst_until, worst_score = 0, 0, 0, 0
 local penalty, penalise, write_penalty, rules, in_flight
 local function with_penalties()
   if not penalty then
-    penalty, penalise, write_penalty = penalties()
+    penalty, penalise, write_penalty = seldom().penalties()
     rules = cmsgpack.unpack(args[7])
   end
 end
-local n, at, field = 0, 1, FIELDS
+local r, at, field = 8, 1, FIELDS
 for group = 1, groups do
   local key, size, penal = keys[2 + group], limits[at + S_SIZE], limits[at + S_PENAL]
   local values = call('HMGET', key, unpack(args, field, field + size + penal - 1))
@@ -114,16 +116,17 @@ for group = 1, groups do
   local renews = limits[at + S_RENEW] == 1
   at = at + SUBJECT
   for i = 1 + penal, size + penal do
-    n = n + 1
     local algo, unit, cap, period = limits[at], limits[at + L_UNIT], limits[at + L_CAP], limits[at + L_PERIOD]
+    local code = 0
     if limits[at + L_TRUSTED] > cap and score < limits[at + L_BELOW] then
-      cap = limits[at + L_TRUSTED]
+      cap, code = limits[at + L_TRUSTED], 8
+      limits[at + L_CAP] = cap
     end
     local w, cur, prev, before, after
     if algo == GCRA then
       w = whole(values[i])
     elseif algo == LIVE then
-      in_flight = in_flight or flight()
+      in_flight = in_flight or seldom().flight()
       w, cur, after = in_flight(key .. ':live', cap)
       prev = 0
     else
@@ -165,9 +168,13 @@ for group = 1, groups do
         refused_by[group] = refused_by[group] or (penal == 1 and fits == 0 and unit == REQUESTS)
       end
     end
-    W[n], CUR[n], PREV[n], BEFORE_W[n], AFTER_W[n] = w, cur, prev, before, after
-    FITS[n], WAIT[n], TAKES[n], CAPS[n] = fits, wait, takes, cap
-    at = at + SPEC
+    if takes < cost[unit] and fits == 1 then
+      code = code + 4
+    end
+    limits[at + L_W], limits[at + L_CUR], limits[at + L_PREV] = w, cur, prev
+    limits[at + L_BEFORE], limits[at + L_AFTER], limits[at + L_TAKES] = before, after, takes
+    reply[r + 1], reply[r + 3] = code + fits, wait
+    r, at = r + 4, at + SPEC
   end
   renew[group] = renews
 end
@@ -181,7 +188,7 @@ if allowed == 1 and mode ~= PEEK and replayed == 0 then
   local entries, subjects, live, charges = {}, {}, {}, {}
   local m = 0
   expires = reserve and now + hold_life or 0
-  n, at, field = 0, 1, FIELDS - 1
+  r, at, field = 8, 1, FIELDS - 1
   for group = 1, groups do
     local key, life, size = keys[2 + group], limits[at + S_LIFE], limits[at + S_SIZE]
     local changes, c = {}, 0
@@ -194,38 +201,41 @@ if allowed == 1 and mode ~= PEEK and replayed == 0 then
     end
     at = at + SUBJECT
     for _ = 1, size do
-      n, field = n + 1, field + 1
-      local algo, amount = limits[at], TAKES[n]
+      field = field + 1
+      local algo, amount = limits[at], limits[at + L_TAKES]
       -- A limit that only observes is counted as it would be if it were enforced.
-      if algo ~= LIVE and FITS[n] == 1 then
+      if algo ~= LIVE and reply[r + 1] % 4 == 1 then
+        local w, after = limits[at + L_W], limits[at + L_AFTER]
         if amount > 0 then
           changes[c + 1] = args[field]
           c = c + 2
           if algo == GCRA then
-            W[n] = W[n] + amount * limits[at + L_PERIOD]
-            changes[c] = int(W[n])
+            w = w + amount * limits[at + L_PERIOD]
+            limits[at + L_W] = w
+            changes[c] = int(w)
           else
-            CUR[n] = CUR[n] + amount
-            changes[c] = to_bytes('<ddd', W[n], CUR[n], PREV[n])
+            local cur = limits[at + L_CUR] + amount
+            limits[at + L_CUR] = cur
+            changes[c] = to_bytes('<ddd', w, cur, limits[at + L_PREV])
             if spends and algo == CALENDAR then
-              charges[#charges + 1] =
-                {string.sub(key, #index - 1), args[field], W[n], AFTER_W[n], amount}
+              charges[#charges + 1] = {string.sub(key, #index - 1), args[field], w, after, amount}
             end
           end
         end
         if reserve then
           local window = algo ~= GCRA
           entries[m + 1], entries[m + 2], entries[m + 3], entries[m + 4] = group, args[field], algo, limits[at + L_UNIT]
-          entries[m + 5], entries[m + 6], entries[m + 7], entries[m + 8] = amount, amount, CAPS[n], limits[at + L_PERIOD]
+          entries[m + 5], entries[m + 6], entries[m + 7] = amount, amount, limits[at + L_CAP]
+          entries[m + 8] = limits[at + L_PERIOD]
           entries[m + 9], entries[m + 10], entries[m + 11] = limits[at + L_KEEP], life, limits[at + L_OBSERVE]
-          entries[m + 12], entries[m + 13] = window and W[n] or 0, window and BEFORE_W[n] or 0
-          entries[m + 14] = window and AFTER_W[n] or 0
+          entries[m + 12], entries[m + 13] = window and w or 0, window and limits[at + L_BEFORE] or 0
+          entries[m + 14] = window and after or 0
           m = m + ENTRY
         end
       elseif algo == LIVE and reserve then
-        W[n], CUR[n] = W[n] + 1, max(CUR[n], expires - now)
+        limits[at + L_W], limits[at + L_CUR] = limits[at + L_W] + 1, max(limits[at + L_CUR], expires - now)
       end
-      at = at + SPEC
+      r, at = r + 4, at + SPEC
     end
     if c > 0 then
       call('HSET', key, unpack(changes))
@@ -241,7 +251,7 @@ if allowed == 1 and mode ~= PEEK and replayed == 0 then
       s = 'held', w = args[2], f = args[3], at = now, x = expires, pi = input_price, po = output_price,
       t = c2, m = c3, k = subjects, v = live, r = {}, e = entries,
     }
-    reserving()(index, keys[1], hold, int(ceil(hold_life / 1000) + unsettled_ms), kept == 1 and with_ledger())
+    seldom().reserving()(index, keys[1], hold, int(ceil(hold_life / 1000) + unsettled_ms), kept == 1 and with_ledger())
   elseif remember == 1 then
     call('SET', keys[1], args[4], 'PX', int(memory_ms))
   end
@@ -261,33 +271,21 @@ elseif allowed == 0 and mode ~= PEEK and replayed == 0 and args[7] ~= '' then
   end
 end
 
-local reply = {
-  allowed, replayed, expires, now, worst, worst_level, worst_until, worst_score,
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-}
-local r = 8
-n, at = 0, 1
+reply[1], reply[2], reply[3], reply[4] = allowed, replayed, expires, now
+reply[5], reply[6], reply[7], reply[8] = worst, worst_level, worst_until, worst_score
+r, at = 8, 1
 for _ = 1, groups do
   local size = limits[at + S_SIZE]
   at = at + SUBJECT
   for _ = 1, size do
-    n = n + 1
-    local algo, cap, fits = limits[at], CAPS[n], FITS[n]
-    if fits == 1 and TAKES[n] < cost[limits[at + L_UNIT]] then
-      fits = fits + 4
-    end
-    if cap ~= limits[at + L_CAP] then
-      fits = fits + 8
-    end
-    local left, reset
+    local algo, cap, w, cur = limits[at], limits[at + L_CAP], limits[at + L_W], limits[at + L_CUR]
     if algo == LIVE then
-      left, reset = max(0, cap - W[n]), CUR[n]
+      reply[r + 2], reply[r + 4] = max(0, cap - w), cur
     else
-      left, reset = standing(algo, cap, limits[at + L_PERIOD], W[n], CUR[n], PREV[n], AFTER_W[n])
+      reply[r + 2], reply[r + 4] =
+        standing(algo, cap, limits[at + L_PERIOD], w, cur, limits[at + L_PREV], limits[at + L_AFTER])
     end
-    reply[r + 1], reply[r + 2], reply[r + 3], reply[r + 4] = fits, left, WAIT[n], reset
-    r = r + 4
-    at = at + SPEC
+    r, at = r + 4, at + SPEC
   end
 end
 return to_bytes('<' .. rep('l', r), unpack(reply, 1, r))

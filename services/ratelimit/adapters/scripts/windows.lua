@@ -7,12 +7,9 @@ local function view(algo, period, stored, cur, prev, calendars)
   local b = algo == CALENDAR and period * 5 - 5
   if b then
     -- Five boundaries around the service's own "now"; which window it is, Redis decides.
-    for i = b + 2, b + 4 do
-      if now_s >= calendars[i] and now_s < calendars[i + 1] then
-        w, before, after = calendars[i], calendars[i - 1], calendars[i + 1]
-      end
-    end
-    if not w then
+    local i = now_s < calendars[b + 3] and b + 2 or now_s < calendars[b + 4] and b + 3 or b + 4
+    w, before, after = calendars[i], calendars[i - 1], calendars[i + 1]
+    if now_s < w or now_s >= after then
       return nil
     end
   else
