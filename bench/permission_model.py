@@ -34,7 +34,15 @@ ACTIONS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "policies.manage": ("owning", ("Organisation",), "policies.manage"),
     "chat.delete": ("", (), ""),
 }
-SCOPES = ("tools.manage", "recognizers.manage", "keys.manage", "members.manage", "brands.manage", "policies.manage", "reports")
+SCOPES = (
+    "tools.manage",
+    "recognizers.manage",
+    "keys.manage",
+    "members.manage",
+    "brands.manage",
+    "policies.manage",
+    "reports",
+)
 LIMIT = 3600
 
 

@@ -139,6 +139,8 @@ def reason_of(text: str, entity: str, start: int, end: int) -> str:
     piece = text[start:end]
     if entity == "URL":
         return _reason_of_url(text, start, end)
+    if entity == "US_SSN" and piece.isdecimal() and not speaks_of("US_SSN", text, start, end):
+        return "nine figures, and no word for it near"
     if entity != "PHONE_NUMBER" or speaks_of("PHONE_NUMBER", text, start, end):
         return ""
     if _QUAD.fullmatch(piece):

@@ -1,7 +1,7 @@
 """`python -m bench redaction-eval --data FILE.jsonl [--json]`: what the shipped detection finds, and what it leaves.
 
 Rows are `{"text", "spans": [{"start", "end", "type"}]}` in code points; Presidio's and other common type names are
-mapped. A file of IOB columns (.iob2, .conll) is read as rows, sentence by sentence, and one of marked sentences (.marked,
+mapped. A file of IOB columns (.iob2, .conll) is read sentence by sentence, and one of marked sentences (.marked,
 as bench/redaction_sentences.marked, which nothing was trained on) line by line. A span is found when a finding of any
 type overlaps it by 0.75 (intersection over union), one to one. `leaked_character_rate` is the share of labelled
 characters, blanks aside, that no finding covers. Like Presidio's own evaluation it asks for the types that the data

@@ -24,7 +24,7 @@ from embedded.datafolder import DataFolder
 from embedded.postgres import PostgresServer
 from services.kit.caller import Authentication, Caller
 from services.kit.clock import SystemClock
-from services.kit.database_roles import SERVICES, role_of
+from services.kit.database_roles import ROLES, role_of
 from services.kit.inprocess import InProcessChannel, InProcessServer
 from services.kit.keys import KeyRing
 from services.kit.migrate import prepare_database
@@ -130,7 +130,7 @@ async def opened(**overrides: Any) -> AsyncIterator[House]:
             postgres = PostgresServer(stack.enter_context(DataFolder(base / "data")))
             await postgres.start()
             stack.push_async_callback(postgres.stop)
-            prepare_database(postgres.admin_dsn, dict.fromkeys(SERVICES, "bench"), {_KID: _ORG_KEY})
+            prepare_database(postgres.admin_dsn, dict.fromkeys(ROLES, "bench"), {_KID: _ORG_KEY})
             url = SecretStr(postgres.role_dsn(role_of("tenancy"), "bench"))
             settings = TenancySettings(
                 trust_domain=DOMAIN, database_url=url, deadline_limit=120, **{"store_timeout": 10, **overrides}

@@ -43,13 +43,21 @@ async def _asked(house: ToolHouse, seeds: Iterator[int], taken: list[float], fou
         started = time.perf_counter()
         answer = await _answer(house, made)
         taken.append(time.perf_counter() - started)
-        allowed = answer.outcome == common.OUTCOME_ALLOW
-        found["allowed" if allowed else "refused"] += 1
-        found["wrong"] += (answer.outcome, answer.reason) != made.expected
-        found["crossed"] += allowed and made.crosses
-        found["undeclared"] += allowed and made.extra
-        digest = hashlib.sha256(made.text.encode("utf-8", "surrogatepass")).hexdigest() if allowed else ""
-        found["bytes"] += (answer.arguments_json, answer.arguments_sha256) != (made.text if allowed else "", digest)
+        found.update(judged(made, answer))
+
+
+def judged(made: Case, answer: pb.CheckToolCallResponse) -> Counter[str]:
+    """What there is to say against the answer, and which it was."""
+    allowed = answer.outcome == common.OUTCOME_ALLOW
+    digest = hashlib.sha256(made.text.encode()).hexdigest() if allowed else ""
+    return Counter(
+        wrong=int((answer.outcome, answer.reason) != made.expected),
+        crossed=int(allowed and made.crosses),
+        undeclared=int(allowed and made.extra),
+        bytes=int((answer.arguments_json, answer.arguments_sha256) != (made.text if allowed else "", digest)),
+        allowed=int(allowed),
+        refused=int(not allowed),
+    )
 
 
 async def _answer(house: ToolHouse, made: Case) -> pb.CheckToolCallResponse:

@@ -101,24 +101,27 @@ async def opened() -> AsyncIterator[ToolHouse]:
     async with tenancy_house.opened() as house, AsyncExitStack() as stack:
         made = ToolHouse(house, await _served(house, stack))
         for organisation in ORGANISATIONS:
-            await house.sql(_filling(organisation))
-            for tool, (permission, _) in TOOLS.items():
-                if tool == "solo" and organisation != ORGANISATIONS[0]:
-                    continue
-                asked = pb.PutToolRequest(
-                    tool=pb.Tool(
-                        tool=tool,
-                        permission=permission,
-                        schema_json=json.dumps(SCHEMA),
-                        risk=pb.TOOL_RISK_READ,
-                        quota=pb.ToolQuota(per_admission=100_000, per_conversation=100_000, per_hour=100_000),
-                    )
-                )
+            await house.sql(filling(organisation))
+            for asked in registrations(organisation):
                 await made.stub.PutTool(asked, metadata=house.as_(organisation, "ann", SCOPES), timeout=30)
         yield made
 
 
-def _filling(organisation: str) -> str:
+def registrations(organisation: str) -> list[pb.PutToolRequest]:
+    """The organisation's tools, as often as anybody likes."""
+    quota = pb.ToolQuota(per_admission=100_000, per_conversation=100_000, per_hour=100_000)
+    schema = json.dumps(SCHEMA)
+    return [
+        pb.PutToolRequest(
+            tool=pb.Tool(tool=tool, permission=permission, schema_json=schema, risk=pb.TOOL_RISK_READ, quota=quota)
+        )
+        for tool, (permission, _) in TOOLS.items()
+        if tool != "solo" or organisation == ORGANISATIONS[0]
+    ]
+
+
+def filling(organisation: str) -> str:
+    """Brands, members and documents, as SQL."""
     brands = ", ".join(f"('{organisation}', '{brand}')" for brand in sorted(brands_of(organisation)))
     members = ", ".join(
         f"('{organisation}', '{user}', '{{{role}}}'::text[], {user in EVERYWHERE})" for user, role in ROLES.items()

@@ -26,6 +26,7 @@ KEYS = (
     "context_token",
     "context",
     "header_fields",
+    "penalty",
 )
 COMPLETE_KEYS = (
     "outcome",

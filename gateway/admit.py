@@ -93,7 +93,9 @@ class Admit:
         if not work.request.client_address:
             return NOTHING_AGAINST
         answer = await self._services.decide_address(work.request.client_address)
-        work.penalty = answer.penalty if answer.HasField("penalty") else None
+        if answer.outcome == DENY and answer.HasField("penalty"):
+            # Only then: an answer to a credential that is not accepted says nothing about anything else.
+            work.penalty = answer.penalty
         wait = answer.retry_after.ToTimedelta().total_seconds()
         if answer.outcome == decision.OUTCOME_CHALLENGE and work.request.HasField("challenge"):
             # Verified by the next stage, which is closed; a failure of this one passes. The limit itself stays spent:
@@ -162,7 +164,7 @@ class Admit:
         work.cost = estimated_cost(work.request, self._settings.default_output_tokens)
         work.decided = await self._services.reserve(work.token, work.txn, work.cost, self._settings.hold_seconds)
         decided = work.decided
-        if decided.HasField("penalty") and (not work.penalty or decided.penalty.level >= work.penalty.level):
+        if decided.HasField("penalty"):
             work.penalty = decided.penalty
         wait = decided.retry_after.ToTimedelta().total_seconds()
         return Result(decided.outcome, decided.reason, wait, decided.degraded)
@@ -178,7 +180,7 @@ class Admit:
         return await self._replace(work, [message.text for message in work.request.messages])
 
     async def _replace(self, work: Work, texts: list[str]) -> Result:
-        formats = [_format(message) for message in work.request.messages]
+        formats = [_format(*pair) for pair in zip(work.request.messages, texts, strict=True)]
         try:
             work.redacted = await self._services.redact(work.token, work.request.conversation, texts, formats)
         except InvalidArgument:
@@ -234,11 +236,12 @@ _SOURCES = {
 }
 
 
-def _format(message: pb.ChatMessage) -> redaction.RedactFormat.ValueType:
+def _format(message: pb.ChatMessage, text: str) -> redaction.RedactFormat.ValueType:
     """JSON stays JSON: where it is declared, and where a tool gave it back."""
     media = message.media_type.partition(";")[0].strip().lower()
     if media == "application/json" or media.endswith("+json"):
-        return redaction.REDACT_FORMAT_JSON
+        # What guardrail took something out of may be JSON no longer.
+        return redaction.REDACT_FORMAT_JSON if text == message.text else redaction.REDACT_FORMAT_AUTO
     if not media and (message.role == decision.ROLE_TOOL or message.source == decision.SOURCE_TOOL_OUTPUT):
         return redaction.REDACT_FORMAT_AUTO
     return redaction.REDACT_FORMAT_TEXT

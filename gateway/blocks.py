@@ -48,8 +48,8 @@ class Blocks:
 
 
 def _cut(text: str) -> int:
-    """Where the next block ends; 0 = not yet. Each place is judged by what stands before it, and after a number by the one
-    character behind it: so the blocks are the same however the text comes in."""
+    """Where the next block ends; 0 = not yet. Each place is judged by what stands before it, after a number by one sign
+    behind it as well: so the blocks are the same however the text comes in."""
     spaces: list[int] = []
     for match in _SPACE.finditer(text, AT_LEAST - 1):
         end = match.end()

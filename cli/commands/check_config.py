@@ -76,5 +76,7 @@ def _check_policy(service: str, settings: Any) -> None:
         replies.load(settings.gateway_policy)
     elif service == "guardrail":
         from services.guardrail.bootstrap import load_rules as load_guardrail_rules
+        from services.guardrail.bootstrap import load_tools_policy
 
         load_guardrail_rules(settings)
+        load_tools_policy(settings)

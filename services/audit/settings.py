@@ -30,7 +30,7 @@ class AuditSettings(ServiceSettings):
     audit_verify_most: int = Field(
         100_000, ge=10, description="events that one call of Verify walks; then a page token"
     )
-    audit_seal_seconds: float = Field(0.1, gt=0, le=10, description="how long events gather before they are sealed")
+    audit_seal_seconds: float = Field(0.2, gt=0, le=10, description="how long events gather before they are sealed")
     audit_seal_batch: int = Field(500, ge=1, le=5000, description="events of one chain sealed in one transaction")
     audit_checkpoint_seconds: float = Field(60.0, gt=0, description="longest time that a chain grows unsigned")
     audit_checkpoint_events: int = Field(10_000, ge=1, description="most events between two checkpoints")

@@ -16,7 +16,7 @@ from psycopg import sql
 from services.kit.clock import SystemClock
 from services.kit.database_roles import OWNER
 from services.kit.errors import FailedPrecondition, Unavailable
-from services.kit.key_kinds import API_KEY_PEPPER, CONTENT_KEK, EDGE_KEK, WEBHOOK_KEK
+from services.kit.key_kinds import API_KEY_PEPPER, AUDIT_KEK, CHECKPOINT, CONTENT_KEK, EDGE_KEK, WEBHOOK_KEK
 from services.kit.org_proof import pads, valid_kid
 
 _INSERT = (
@@ -58,6 +58,20 @@ _STORED: dict[str, tuple[tuple[str, str, LiteralString], ...]] = {
             "tenancy.conversations",
             "SELECT count(*) FROM tenancy.conversations WHERE substring(wrapped_key FROM 1 FOR length(%(kid)s) + 1)"
             " = convert_to(chr(length(%(kid)s)) || %(kid)s, 'UTF8')",
+        ),
+    ),
+    AUDIT_KEK: (
+        (
+            "keys of subjects in the audit trail (each as long as nobody erases it)",
+            "audit.subject_keys",
+            "SELECT count(*) FROM audit.subject_keys WHERE kid = %(kid)s AND wrapped IS NOT NULL",
+        ),
+    ),
+    CHECKPOINT: (
+        (
+            "checkpoints (verifying them needs the public key)",
+            "audit.checkpoints",
+            "SELECT count(*) FROM audit.checkpoints WHERE kid = %(kid)s",
         ),
     ),
     EDGE_KEK: (

@@ -119,9 +119,9 @@ class Line(asyncio.Protocol):
         return False
 
     def end(self, error: type[Exception] = RedisConnectionError) -> None:
-        """Closes at once; safe to repeat."""
+        """Nothing is heard from the server any more; safe to repeat."""
         if self._transport is not None:
-            self._transport.abort()
+            self._transport.close()
         self._fail(error)
 
     def _send(self) -> None:

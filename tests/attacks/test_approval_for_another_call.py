@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hauberk.guardrail.v1 import guardrail_service_pb2 as pb
@@ -12,7 +13,7 @@ from tests.attacks.toolbox import granted
 from tests.support.backend import Backend, allowed, fresh, said
 
 PAY = json.dumps({"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]})
-MONEY = {"risk": pb.TOOL_RISK_MONEY, "needs_approval": True}
+MONEY: dict[str, Any] = {"risk": pb.TOOL_RISK_MONEY, "needs_approval": True}
 
 
 async def test_it_opens_nothing_else(target: Stack, backend: Backend) -> None:

@@ -1,4 +1,4 @@
-"""`hauberk org`, `brand` and `member` against a running stack."""
+"""`hauberk org`, `brand`, `member` and `recognizers` against a running stack."""
 
 from __future__ import annotations
 
@@ -93,3 +93,25 @@ async def test_members(hauberk: Any) -> None:
     assert (await hauberk("member", "uninvite", made["invitation"]))[:2] == (0, "taken back\n")
     status, _, err = await hauberk("member", "invite", "--days", "90")
     assert (status, "ttl" in err) == (2, True)
+
+
+async def test_recognizers(hauberk: Any) -> None:
+    badge = ["BADGE", r"\bQX-[0-9]{5}\b", "--score", "0.3", "--word", "badge"]
+    status, said, _ = await hauberk("recognizers", "try", *badge, "--sample", "my badge: QX-12345", "--sample", "no")
+    assert (status, said.splitlines()) == (
+        0,
+        ["good, nothing kept", "  'my badge: QX-12345': 'QX-12345'", "  'no': nothing"],
+    )
+    assert "no recognizer" in (await hauberk("recognizers", "list"))[1]
+    assert "kept, state v" in (await hauberk("recognizers", "put", *badge))[1]
+    listed = json.loads((await hauberk("recognizers", "list", "--json"))[1])["recognizers"]
+    assert [(one["entity"], one["context"]) for one in listed] == [("BADGE", ["badge"])]
+    status, _, err = await hauberk("recognizers", "delete", "BADGE", "--etag", "v999")
+    assert (status, "it was changed since it was read" in err) == (2, True)
+    assert "deleted" in (await hauberk("recognizers", "delete", "BADGE", "--etag", listed[0]["etag"]))[1]
+    assert "there was none" in (await hauberk("recognizers", "delete", "BADGE"))[1]
+    for wrong, why in ((r"(a)\1", "linear time"), ("a*", "empty text")):
+        status, said, err = await hauberk("recognizers", "put", "BADGE", wrong)
+        assert (status, said, why in err, wrong in err) == (2, "", True, False)
+    status, _, err = await hauberk("recognizers", "put", "US_SSN", "[0-9]{9}")
+    assert (status, "has a recognizer already" in err) == (2, True)

@@ -161,15 +161,17 @@ async def _more(made: House, values: dict[str, Any]) -> None:
         request = valid(message_of(by_name[name].method), values | more)
         return (await ask(made, by_name[name], await made.token(made.theirs), request))[1]
 
-    await one("PutPolicySet", use=tenancy.POLICY_USE_TRY)
-    await one("Authorize", action="brands.read", **{"Resource.type": "Brand", "Resource.id": made.theirs.brand})
-    key = await one("CreateApiKey")
-    await one("RotateApiKey", key_id=key["key"]["keyId"])
-    await one("RevokeSubject")
     for held in (False, True):
         tool = {"tool": f"{MARK}-{held}".lower(), "not_after": [], "definition_hash": "", "approval": ""}
         await one("PutTool", **tool, needs_approval=held)
         await one("CheckToolCall", **tool, arguments_json="{}", request_approval=True)
+    await one("PutPolicySet", use=tenancy.POLICY_USE_TRY)
+    said = await one("PutGuardPolicy", allow=[], identifiers=[], link_hosts=[], expected_version=0)
+    assert "version" in said, said
+    await one("Authorize", action="brands.read", **{"Resource.type": "Brand", "Resource.id": made.theirs.brand})
+    key = await one("CreateApiKey")
+    await one("RotateApiKey", key_id=key["key"]["keyId"])
+    await one("RevokeSubject")
     grant = next(rpc for rpc in SERVED if rpc.method.name == "Grant")
     await ask(
         made, grant, "", valid(message_of(grant.method), {"organisation": made.theirs.organisation, "limit_id": LIMIT})
@@ -230,7 +232,11 @@ def test_the_other_organisation_has_something_in_every_table(house: House, admin
     assert empty <= NOT_FILLED, f"nothing of the other organisation in {sorted(empty - NOT_FILLED)}"
 
 
-NOT_FILLED = {"auth.key_uses"}  # written once a minute, off the path of any call
+NOT_FILLED = {
+    "auth.key_uses",  # written once a minute, off the path of any call
+    "ratelimit.used",  # sums of requests that are months old
+    "ratelimit.resets",  # only an operator sets a counter to zero
+}
 
 
 @pytest.mark.parametrize("rpc", PROBED, ids=str)

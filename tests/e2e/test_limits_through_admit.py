@@ -18,7 +18,8 @@ from hauberk.tenancy.v1.tenancy_service_pb2_grpc import TenancyServiceStub
 
 from embedded.stack import Stack
 from tests.support.backend import DEADLINE, FREE, Backend, allowed, fresh, said
-from tests.support.penalties import operator
+from tests.support.penalties import inspected, operator
+from tests.support.waiting import eventually
 
 HOUR, TOKENS, MONEY = "user_brand.messages.hour", "user_brand.tokens.day", "organisation.money.day"
 PIECE = "A sentence of about forty characters, no more. " * 10
@@ -134,6 +135,11 @@ async def test_a_stream_that_reaches_the_cap_is_stopped_and_settled_at_what_it_u
         grant.limit = 50_000
         grant.ttl.FromSeconds(1)
         await operator(backend).Grant(grant, timeout=DEADLINE)
+
+        async def over() -> bool:
+            return not (await inspected(backend, who)).grants
+
+        assert await eventually(over, 5.0)
 
 
 async def test_a_limit_says_all_that_failed_and_when_to_come_back(backend: Backend) -> None:

@@ -19,6 +19,7 @@ from services.kit.key_versions import next_kid
 from services.kit.keys import write_private
 from services.kit.org_proof import mint
 from services.kit.rotation import KeyFolder
+from services.kit.sealing import put_together
 from tests.support.stores import ORG_KEY, ORG_KID, DataStores
 
 ORG = "rotating-org"
@@ -114,6 +115,10 @@ def test_keys_and_secrets_that_need_an_old_version_are_counted(data_stores: Data
         ]
         (webhooks,) = org_keys.dependants(dsn, WEBHOOK_KEK, kid)
         assert webhooks.startswith("1 secrets of webhooks")
+        newer = put_together(kid, secrets.token_bytes(40))  # as they are sealed now
+        as_admin(data_stores, "UPDATE auth.key_settings SET webhook_secret = %s WHERE org_id = %s", newer, ORG)
+        assert org_keys.dependants(dsn, WEBHOOK_KEK, kid) == [webhooks]
+        assert org_keys.dependants(dsn, WEBHOOK_KEK, "other") == []
         assert org_keys.dependants(dsn, EDGE_KEK, kid) == []
         for name in (name for name, kind in KINDS.items() if kind.keep_seconds is None):
             assert org_keys.dependants(dsn, name, "0001-other") == []

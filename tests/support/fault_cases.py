@@ -117,6 +117,7 @@ STORES = (
     Store("ratelimit", "postgres", "Admit", "", seen="charges wait in Redis, and are written down later"),
     Store("ratelimit", "postgres", "Admit", "ratelimit", lost=True),
     Store("redaction", "redis", "Admit", "redaction"),
+    Store("redaction", "postgres", "Admit", "", seen="an organisation's rules that were read stay in force"),
     Store("context-token", "redis", "Admit", "context"),
     Store("guardrail", "postgres", "AuthorizeToolCall", "restore"),
     Store("audit", "postgres", "Admit", "", seen="the events arrive later"),

@@ -16,7 +16,7 @@ from tools.guardrail_training.data import SEED, Row
 EPOCHS = 6
 BATCH = 256
 RATE = 0.5
-DECAY = 3e-5  # strong: what holds for texts of other origins is many small weights, not a few large ones
+DECAY = 3e-5  # what holds for texts of other origins is many small weights, not a few large ones
 EVEN = 0.5  # how much a family's size counts, 1 = as it is, 0 = every family weighs the same
 _STEPS = 127
 _MOST_STRETCHES = 4

@@ -27,6 +27,20 @@ class Continued:
     admission: Admission | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What goes with an admission and comes back with it; never looked at here."""
+
+    input_tokens: int = 0
+    model: str = ""
+    output_tokens: int = 0
+    prompt_prints: bytes = b""
+    taint: bytes = b""
+
+
+NOTHING_GIVEN = Given()
+
+
 class Admissions:
     """Keeps what was admitted; a handle is good for one workload, until its reservation ends or somebody is revoked."""
 
@@ -44,11 +58,7 @@ class Admissions:
         conversation: str,
         reservation: str,
         seconds: float,
-        input_tokens: int = 0,
-        model: str = "",
-        output_tokens: int = 0,
-        prompt_prints: bytes = b"",
-        taint: bytes = b"",
+        given: Given = NOTHING_GIVEN,
     ) -> tuple[str, float]:
         """The handle and the end of its life. Raises Unavailable."""
         handle = admissions.handle(secrets.token_bytes(admissions.HANDLE_BYTES))
@@ -73,11 +83,11 @@ class Admissions:
             conversation=conversation,
             reservation=reservation,
             expires_at=expires_at,
-            input_tokens=input_tokens,
-            model=model,
-            output_tokens=output_tokens,
-            prompt_prints=base64.b64encode(prompt_prints).decode("ascii"),
-            taint=base64.b64encode(taint).decode("ascii"),
+            input_tokens=given.input_tokens,
+            model=given.model,
+            output_tokens=given.output_tokens,
+            prompt_prints=base64.b64encode(given.prompt_prints).decode("ascii"),
+            taint=base64.b64encode(given.taint).decode("ascii"),
         )
         await self._store.put(admissions.digest(handle), admission, seconds)
         return handle, expires_at

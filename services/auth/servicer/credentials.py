@@ -11,6 +11,7 @@ from hauberk.auth.v1 import auth_service_pb2 as pb
 from hauberk.common.v1 import decision_pb2
 
 from services.auth import messages
+from services.auth.flows.admissions import Given
 from services.auth.flows.authenticate import Asked, Kind
 from services.auth.flows.passes import Solved
 from services.auth.policy.identity import Circumstances
@@ -77,11 +78,9 @@ class Credentials(Part):
             conversation=request.conversation,
             reservation=request.reservation,
             seconds=messages.seconds(request.ttl),
-            input_tokens=request.input_tokens,
-            model=request.model,
-            output_tokens=request.output_tokens,
-            prompt_prints=request.prompt_prints,
-            taint=request.taint,
+            given=Given(
+                request.input_tokens, request.model, request.output_tokens, request.prompt_prints, request.taint
+            ),
         )
         return pb.OpenAdmissionResponse(admission=handle, expires_at=messages.moment(expires_at))
 

@@ -242,7 +242,7 @@ def _check_annotations(schema: Mapping[str, Any], place: str) -> None:
     if RESOURCE in schema:
         kind, action = resource_of(schema[RESOURCE])
         if not _TYPE.fullmatch(kind) or (action and not _ACTION.fullmatch(action)):
-            raise DefinitionError(f'{where}: {RESOURCE} is a resource type, e.g. Brand, or {{"type": ..., "action": ...}}')
+            raise DefinitionError(f"{where}: {RESOURCE} is a type, e.g. Brand, or a mapping of type and action")
         items = schema.get("items")
         strings = schema.get("type") == "string" or (
             schema.get("type") == "array" and isinstance(items, Mapping) and items.get("type") == "string"

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from services.redaction.policy.model import Finding
 
 ENTITY = "NRP"
-_WORDS = frozenset(
-    """Afghan African Albanian Algerian American Andorran Angolan Argentine Argentinian Armenian Asian Australian
+_LISTED = """Afghan African Albanian Algerian American Andorran Angolan Argentine Argentinian Armenian Asian Australian
     Austrian Azerbaijani Azeri Bahamian Bahraini Bangladeshi Barbadian Basque Belarusian Belgian Belizean Beninese
     Bhutanese Bolivian Bosnian Botswanan Brazilian Brit British Briton Bruneian Bulgarian Burkinabe Burmese
     Burundian Cambodian Cameroonian Canadian Catalan Chadian Chilean Chinese Colombian Comorian Congolese Croat
@@ -27,8 +26,8 @@ _WORDS = frozenset(
     Ugandan Ukrainian Uruguayan Uzbek Venezuelan Vietnamese Welsh Welshman Yemeni Zambian Zimbabwean Adventist
     Agnostic Anglican Atheist Baptist Buddhist Calvinist Catholic Christian Evangelical Hindu Jain Jew Jewish
     Lutheran Mennonite Methodist Mormon Muslim Pentecostal Presbyterian Protestant Quaker Rastafarian Shia Shiite
-    Sikh Sunni Taoist Zoroastrian Communist Democrat Marxist Republican Socialist Tory""".split()
-)
+    Sikh Sunni Taoist Zoroastrian Communist Democrat Marxist Republican Socialist Tory"""
+_WORDS = frozenset(_LISTED.split())
 _WORD = re.compile(r"(?<![\w@])[A-Z][a-z]{2,14}(?!\w)")
 
 

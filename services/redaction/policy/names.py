@@ -22,10 +22,11 @@ ENTITY_OF = {
     "NORP": "NRP",
 }
 # Words for numbers and papers, in capitals before a value: nobody's name, whatever a model thinks.
-_NO_NAMES = frozenset(
+_NUMBERED = (
     "IBAN BIC SSN NHS DOB ID IP MAC VAT VIN PIN CVV CVC ITIN NPI TIN PAN API URL URI UUID JSON XML SQL HTTP HTTPS TCP "
-    "UDP CSV PDF FAX TEL SKU IMEI SWIFT OTP".split()
+    "UDP CSV PDF FAX TEL SKU IMEI SWIFT OTP"
 )
+_NO_NAMES = frozenset(_NUMBERED.split())
 _MOST_DIGITS = 4
 _LETTERS = re.compile(r"[^\W\d_]")
 # A part of a name is looked for elsewhere in the text from this length on.

@@ -32,7 +32,8 @@ _GENERIC = (
 )
 _TOPS = frozenset(f"{_COUNTRIES} {_GENERIC}".split())
 # Endings of files that are countries too: without a path they are files.
-FILES = frozenset("md pl pm ps py rs sh so tf cc ml mk hm sc st".split())
+_ENDINGS = "md pl pm ps py rs sh so tf cc ml mk hm sc st"
+FILES = frozenset(_ENDINGS.split())
 
 
 def find_urls(text: str) -> Iterator[Finding]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import pytest
 
 from services.kit.redis import RedisStore
-from services.ratelimit.adapters import redis_limits
 from services.ratelimit.adapters.redis_penalties import RedisPenalties
 from services.ratelimit.policy.model import Level, Mode, Penalties
 from services.ratelimit.policy.penalties import MOST, Burst, Culprit, Held, decayed, struck
@@ -16,7 +14,6 @@ from services.ratelimit.ports import Ask, BoundGroup
 from services.ratelimit.ports.penalties import Accused, Report
 from tests.contract.ratelimit.support import (
     SECOND,
-    TIME_LINE,
     VirtualClock,
     ask,
     default_policy,
@@ -24,6 +21,7 @@ from tests.contract.ratelimit.support import (
     group,
     limit,
     request_id,
+    virtual_common,
 )
 from tests.contract.ratelimit.support import virtual_limits as timed_limits
 

@@ -63,7 +63,7 @@ def test_every_change_is_announced_and_no_code_ever_goes() -> None:
 
 def record(**more: object) -> Record:
     plain = Record("t/tenancy/PutMember/1", "critical", "tenancy.put_member", 1_800_000_000_000_000, "ALLOW", "NONE")
-    return Record(**{**{name: getattr(plain, name) for name in Record.__dataclass_fields__}, **more})  # type: ignore[arg-type]
+    return Record(**{**{name: getattr(plain, name) for name in Record.__dataclass_fields__}, **more})
 
 
 def test_whom_a_change_is_about_is_sealed_under_his_own_key() -> None:

@@ -6,7 +6,9 @@ import stat
 from pathlib import Path
 
 import pytest
+import yaml
 
+from cli.bundles import bundle
 from cli.main import main
 from cli.prepared import HOLDERS, Preparation, Site
 from cli.services import NAMES, settings_type
@@ -89,3 +91,16 @@ def test_an_unreachable_database_is_one_line_without_its_password(
     said = capsys.readouterr()
     assert said.err == "hauberk: postgres is unavailable\n"
     assert "hunter2" not in said.out
+
+
+def test_pattern_databases_are_made_once_and_go_to_redaction_alone(tmp_path: Path) -> None:
+    work = prepared(tmp_path / "prepared")
+    work.patterns()
+    work.patterns()
+    assert [line.split(":")[0] for line in (work.done[-1], work.kept[-1])] == ["pattern databases"] * 2
+    (made,) = (tmp_path / "prepared" / "patterns").iterdir()
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    settings = yaml.safe_load((tmp_path / "prepared" / "settings" / "redaction.yaml").read_text())
+    assert settings["redaction_patterns"] == str(made.parent)
+    bundle(tmp_path / "prepared", tmp_path / "bundles")
+    assert [path.parts[-3] for path in (tmp_path / "bundles").rglob("*.patterns")] == ["redaction"]

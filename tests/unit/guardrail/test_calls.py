@@ -125,10 +125,11 @@ def test_traits_come_back_as_they_were_and_defaults_leave_the_hash_alone() -> No
 def test_an_approval_is_bound_to_every_fact() -> None:
     caller, call = Caller("acme", "ann", "shop", "t", "gateway", "", 0), Call("pay", "h", "a", "c")
     digests = {call.digest(caller)}
-    for name in ("tool", "definition_hash", "arguments_sha256", "conversation"):
-        digests.add(replace(call, **{name: "other"}).digest(caller))
-    for name in ("organisation", "subject", "brand", "actor"):
-        digests.add(call.digest(replace(caller, **{name: "other"})))
+    changes: Any
+    for changes in ({"tool": "x"}, {"definition_hash": "x"}, {"arguments_sha256": "x"}, {"conversation": "x"}):
+        digests.add(replace(call, **changes).digest(caller))
+    for changes in ({"organisation": "x"}, {"subject": "x"}, {"brand": "x"}, {"actor": "x"}):
+        digests.add(call.digest(replace(caller, **changes)))
     assert len(digests) == 9
     assert call.digest(replace(caller, txn="other", session_id="s")) in digests
 

@@ -25,6 +25,8 @@ def test_an_exception_needs_a_reason() -> None:
     assert reason_of("from 10.20.30.40 on", "PHONE_NUMBER", 5, 16) == "address by numbers"
     assert reason_of("call 1234567893", "PHONE_NUMBER", 5, 15) == ""
     assert reason_of("SSN 219-09-9999", "US_SSN", 4, 15) == ""
+    assert reason_of("SSN 219099999", "US_SSN", 4, 13) == ""
+    assert reason_of("passport 219099999", "US_SSN", 9, 18) == "nine figures, and no word for it near"
 
 
 async def test_evaluation_of_generated_text(tmp_path: Path) -> None:

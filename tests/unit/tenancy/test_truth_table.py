@@ -26,6 +26,7 @@ TABLE = {
     "tools.call": ("", "member", ""),
     "orders.refund": ("", "admin", ""),
     "tools.manage": ("admin", "", "tools.manage"),
+    "recognizers.manage": ("admin", "", "recognizers.manage"),
     "chat.delete": ("", "", ""),
     "administering": ("", "", ""),
 }

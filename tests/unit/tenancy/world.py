@@ -15,6 +15,7 @@ SCOPES = frozenset(
         "members.manage",
         "brands.manage",
         "tools.manage",
+        "recognizers.manage",
         "policies.manage",
         "resources.write",
     }

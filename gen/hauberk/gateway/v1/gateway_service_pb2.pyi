@@ -360,8 +360,8 @@ class AdmitResponse(_message.Message):
 
     @_builtins.property
     def penalty(self) -> _ratelimit_service_pb2.Penalty:
-        """The hardest penalty that stands against the caller or its address, when one does: a warning to pass on, or with
-        PENALISED the suspension and when it ends.
+        """The hardest penalty that stands against the proven caller, when one does: a warning to pass on, or with PENALISED the
+        suspension (also of the address) and when it ends.
         """
 
     def __init__(
