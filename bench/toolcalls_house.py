@@ -13,7 +13,6 @@ from typing import Any
 import psycopg
 from hauberk.guardrail.v1 import guardrail_service_pb2 as pb
 from hauberk.guardrail.v1.guardrail_service_pb2_grpc import GuardrailServiceStub
-from pydantic import SecretStr
 
 from bench import tenancy_house
 from bench.tenancy_house import DOMAIN, ISSUER, House
@@ -141,7 +140,9 @@ def filling(organisation: str) -> str:
 
 async def _served(house: House, stack: AsyncExitStack) -> Any:
     dsn = psycopg.conninfo.make_conninfo(house.service_dsn, user=role_of("guardrail"))
-    settings = GuardrailSettings(trust_domain=DOMAIN, database_url=SecretStr(dsn), store_timeout=10)
+    settings = GuardrailSettings.load(
+        {"HAUBERK_TRUST_DOMAIN": DOMAIN, "HAUBERK_DATABASE_URL": dsn, "HAUBERK_STORE_TIMEOUT": "10"}
+    )
     keys = KeyRing(None, {"HAUBERK_KEY_CANARY": "1:" + base64.b64encode(secrets.token_bytes(32)).decode()})
     inner: Any = InProcessChannel(house.server, f"spiffe://{DOMAIN}/guardrail")
     app = await bootstrap.build(settings, Wiring(keys, lambda _: inner, SystemClock(), stack))

@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf import descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2, wrappers_pb2
+from google.protobuf import any_pb2, descriptor_pb2, duration_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
+from google.rpc import status_pb2
 from protovalidate._gen.buf.validate import validate_pb
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +29,8 @@ VALIDATE = "buf/validate/validate.proto"
 def write_external(path: Path) -> None:
     """Writes the descriptors of every import that is not ours."""
     files = descriptor_pb2.FileDescriptorSet()
-    needed = (descriptor_pb2, duration_pb2, timestamp_pb2, field_mask_pb2, wrappers_pb2, http_pb2, annotations_pb2)
+    common = (descriptor_pb2, duration_pb2, timestamp_pb2, field_mask_pb2, wrappers_pb2, any_pb2, struct_pb2)
+    needed = (*common, status_pb2, http_pb2, annotations_pb2)
     for module in needed:
         module.DESCRIPTOR.CopyToProto(files.file.add())
     files.file.add().ParseFromString(validate_pb.desc().proto.to_binary())

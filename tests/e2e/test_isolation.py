@@ -166,8 +166,9 @@ async def _more(made: House, values: dict[str, Any]) -> None:
         await one("PutTool", **tool, needs_approval=held)
         await one("CheckToolCall", **tool, arguments_json="{}", request_approval=True)
     await one("PutPolicySet", use=tenancy.POLICY_USE_TRY)
-    said = await one("PutGuardPolicy", allow=[], identifiers=[], link_hosts=[], expected_version=0)
-    assert "version" in said, said
+    phrase = {"AllowedPhrase.phrase": "said in several words", "AllowedPhrase.until": "2026-12-31"}
+    shape = {"IdentifierShape.action": "chat.send", "IdentifierShape.pattern": "ORD-[0-9]{8}"}
+    await one("PutGuardPolicy", **phrase, **shape, link_hosts=["probe.example"], expected_version=0)
     await one("Authorize", action="brands.read", **{"Resource.type": "Brand", "Resource.id": made.theirs.brand})
     key = await one("CreateApiKey")
     await one("RotateApiKey", key_id=key["key"]["keyId"])
