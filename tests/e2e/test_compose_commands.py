@@ -84,7 +84,8 @@ def _each_has_only_its_own(local: LocalCompose) -> None:
         files = {str(path.relative_to(bundles / name)) for path in (bundles / name).rglob("*") if path.is_file()}
         stem = "backend-app" if name == "backend" else name
         assert {f for f in files if f.startswith("tls/")} == {f"tls/{stem}.crt", f"tls/{stem}.pem", "tls/ca.crt"}
-        assert all(f.startswith((f"keys/{name}/", "tls/", f"settings/{name}.yaml")) for f in files)
+        own = (f"keys/{name}/", "tls/", f"settings/{name}.yaml", *(["patterns/"] if name == "redaction" else []))
+        assert all(f.startswith(own) for f in files)
         assert all((bundles / name / f).stat().st_mode & 0o077 == 0 for f in files)
 
 

@@ -1,0 +1,13 @@
+package main
+
+// ToolCall is what a model writes when it wants a tool to be used.
+type ToolCall struct{ Tool, Arguments string }
+
+// Model stands in for a language model: it repeats what it was shown, and asks for two tools, one of them for another
+// organisation's brand, as a model does that was talked into it.
+func Model(_ string) (answer string, calls []ToolCall) {
+	return "Noted, I will write to <EMAIL_ADDRESS>.", []ToolCall{
+		{"brand.report", `{"brand": "acme-chat", "days": 7}`},
+		{"brand.report", `{"brand": "globex-chat", "days": 7}`},
+	}
+}
