@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from hauberk.auth.v1 import auth_service_pb2 as auth
@@ -54,6 +55,7 @@ class Work:
     penalty: ratelimit.Penalty | None = None
     challenge_pass: str = ""
     challenge: str = ""
+    action: str = "chat.send"
 
     def subject(self) -> Subject:
         """What the audit event is about."""
@@ -88,6 +90,11 @@ class Admit:
                 "admission": self._open_admission,
             },
         )
+
+    @property
+    def front(self) -> Mapping[str, Callable[[Work], Awaitable[Result]]]:
+        """The stages that look at who asks and at nothing that was asked."""
+        return {"address": self._address, "auth": self._authenticate, "tenancy": self._authorize}
 
     async def _address(self, work: Work) -> Result:
         if not work.request.client_address:
@@ -156,7 +163,7 @@ class Admit:
         return None
 
     async def _authorize(self, work: Work) -> Result:
-        answer = await self._services.may_chat(work.token, work.brand)
+        answer = await self._services.may(work.token, work.action, work.brand)
         return Result(answer.outcome, answer.reason)
 
     async def _reserve(self, work: Work) -> Result:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from hauberk.envoy.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.gateway.v1 import gateway_service_pb2_grpc as grpc_pb
 
+from gateway.admit import Admit
 from gateway.clients import Services
+from gateway.edge.authz import Authz
+from gateway.edge.authz_servicer import AuthzServicer
+from gateway.edge.rules import load_edges
 from gateway.finaliser import Finaliser
-from gateway.replies import load
+from gateway.replies import Replies, load
 from gateway.servicer import GatewayServicer
 from gateway.settings import GatewaySettings
 from gateway.signals import Signals
@@ -18,7 +23,19 @@ async def build(settings: GatewaySettings, wiring: Wiring) -> App:
     """The gateway over channels to its peers; the chain is checked here."""
     finaliser = Finaliser(wiring.trail, wiring.clock)
     services = Services(wiring.channel)
+    replies = load(settings.gateway_policy)
     signals = Signals(services, settings.signals)
-    servicer = GatewayServicer(services, settings, finaliser, load(settings.gateway_policy), signals, wiring.clock)
+    servicer = GatewayServicer(services, settings, finaliser, replies, signals, wiring.clock)
     descriptor = pb.DESCRIPTOR.services_by_name["GatewayService"]
-    return App("gateway", [Mount(servicer, grpc_pb.add_GatewayServiceServicer_to_server, descriptor)], [signals.run])
+    authz = Authz(services, Admit(services, settings), settings, finaliser, wiring.clock)
+    mounts = [
+        Mount(servicer, grpc_pb.add_GatewayServiceServicer_to_server, descriptor),
+        _authorization(authz, settings, replies),
+    ]
+    return App("gateway", mounts, [signals.run], [authz.memory.forget])
+
+
+def _authorization(authz: Authz, settings: GatewaySettings, replies: Replies) -> Mount:
+    servicer = AuthzServicer(authz, load_edges(settings.gateway_policy), replies, settings.api_key_prefix)
+    descriptor = external_auth_pb2.DESCRIPTOR.services_by_name["Authorization"]
+    return Mount(servicer, external_auth_pb2_grpc.add_AuthorizationServicer_to_server, descriptor)

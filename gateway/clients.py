@@ -66,9 +66,9 @@ class Services:
         )
         return answer
 
-    async def may_chat(self, token: str, brand: str) -> tenancy.AuthorizeResponse:
-        """May the caller send a message to the brand's model?"""
-        request = tenancy.AuthorizeRequest(action="chat.send", resource=tenancy.Resource(type="Brand", id=brand))
+    async def may(self, token: str, action: str, brand: str) -> tenancy.AuthorizeResponse:
+        """May the caller do this at the brand?"""
+        request = tenancy.AuthorizeRequest(action=action, resource=tenancy.Resource(type="Brand", id=brand))
         answer: tenancy.AuthorizeResponse = await self._ask(
             "tenancy", "Authorize", self._tenancy.Authorize, request, token
         )
@@ -80,6 +80,15 @@ class Services:
         """Every limit and budget of the caller; reserves when all allow."""
         request = ratelimit.DecideRequest(mode=ratelimit.MODE_RESERVE, request_id=request_id, cost=cost)
         request.hold_ttl.FromTimedelta(timedelta(seconds=hold_seconds))
+        answer: ratelimit.DecideResponse = await self._ask(
+            "ratelimit", "Decide", self._ratelimit.Decide, request, token
+        )
+        return answer
+
+    async def take(self, token: str, request_id: str) -> ratelimit.DecideResponse:
+        """Every limit of the caller; counts one request when all allow."""
+        cost = ratelimit.Cost(requests=1)
+        request = ratelimit.DecideRequest(mode=ratelimit.MODE_TAKE, request_id=request_id, cost=cost)
         answer: ratelimit.DecideResponse = await self._ask(
             "ratelimit", "Decide", self._ratelimit.Decide, request, token
         )

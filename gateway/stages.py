@@ -118,6 +118,21 @@ TOOL_CALL_STAGES = (
     ),
 )
 
+# Before a request that passes a proxy: the same first stages, within the proxy's 200 ms.
+EDGE_STAGES = (
+    Stage(
+        "address",
+        "ratelimit",
+        (),
+        OnFailure.OPEN,
+        0.3,
+        "client address and /64, before any credential is looked at; over its limit: challenge",
+    ),
+    Stage("auth", "auth", ("address",), OnFailure.CLOSED, 0.6, "credential, origin, challenge, revocation"),
+    Stage("tenancy", "tenancy", ("auth",), OnFailure.CLOSED, 0.5, "membership, brand, permission (Cedar)"),
+    Stage("ratelimit", "ratelimit", ("tenancy",), OnFailure.CLOSED, 0.5, "all limits of the tenant: one request"),
+)
+
 CHAINS = {"Admit": STAGES, "Complete": COMPLETE_STAGES, "AuthorizeToolCall": TOOL_CALL_STAGES}
 
 

@@ -15,7 +15,10 @@ from services.kit.errors import FailedPrecondition
 
 SERVICES: Final = ("auth", "tenancy", "ratelimit", "redaction", "guardrail", "context_token", "audit")
 # Roles of their own beside a service's: what they may do, the service's own role may not.
-COMPANIONS: Final = {"audit_sealer": "audit"}
+COMPANIONS: Final = {
+    "audit_sealer": "audit",
+    **{f"{service}_retention": service for service in ("auth", "tenancy", "ratelimit", "guardrail", "audit")},
+}
 ROLES: Final = (*SERVICES, *COMPANIONS)
 OWNER: Final = "hauberk_owner"
 BOUND: Final = "hauberk_tenant_bound"

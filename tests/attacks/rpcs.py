@@ -19,6 +19,8 @@ from services.kit.access import ANONYMOUS, TENANT, AccessRule, rules_of
 GEN = Path(__file__).resolve().parents[2] / "gen"
 DEADLINE = 3.0
 BACKEND = "backend/demo"
+# Contracts of others, and who serves them.
+FOREIGN = {"ratelimit": "ratelimit", "auth": "gateway"}
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Rpc:
 def _all() -> list[Rpc]:
     found = []
     files = [(file.parts[-3].replace("_", "-"), file) for file in sorted(GEN.glob("hauberk/*/v1/*_service_pb2.py"))]
-    # A contract of others: the folder says who serves it.
-    files += [(file.parts[-3], file) for file in sorted(GEN.glob("hauberk/envoy/*/v3/*_pb2.py"))]
+    for folder, area in FOREIGN.items():
+        files += [(area, file) for file in sorted(GEN.glob(f"hauberk/envoy/{folder}/v3/*_pb2.py"))]
     for area, file in files:
         module = importlib.import_module(".".join(file.relative_to(GEN).with_suffix("").parts))
         for service in module.DESCRIPTOR.services_by_name.values():

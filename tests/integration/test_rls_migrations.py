@@ -54,7 +54,11 @@ def test_order_alteration_and_failure(data_stores: DataStores, elsewhere: tuple[
     dsn, root = elsewhere
     folder = root / "guardrail" / "migrations"
     (folder / "0002_second.sql").write_text("CREATE TABLE second (a int);")
-    assert prepare(data_stores, dsn, root) == ("kit/0001_tenant_proof.sql", "guardrail/0002_second.sql")
+    assert prepare(data_stores, dsn, root) == (
+        "kit/0001_tenant_proof.sql",
+        "kit/0002_retention.sql",
+        "guardrail/0002_second.sql",
+    )
 
     (folder / "0003_broken.sql").write_text("CREATE TABLE third (a int); SELECT nonsense;")
     with pytest.raises(Unavailable):

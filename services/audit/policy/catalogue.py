@@ -48,6 +48,7 @@ _GATEWAY = ("workload", "decided_by", "degraded")
 # What services put on record beside the calls of the contract.
 OWN = (
     event_type("gateway.admit", DECISION, (*_GATEWAY, "credential")),
+    event_type("gateway.check", DECISION, (*_GATEWAY, "credential")),
     event_type("gateway.complete", DECISION, _GATEWAY),
     event_type("gateway.complete_stream", DECISION, _GATEWAY),
     event_type("gateway.authorize_tool_call", DECISION, (*_GATEWAY, "tool", "arguments_sha256")),

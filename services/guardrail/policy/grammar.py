@@ -75,17 +75,18 @@ class Lexicon:
     def read(self, text: str, words: list[str]) -> Words:
         """The words of a folded text (`words_of` it) with their sets."""
         events: list[tuple[int, int]] = []
-        for place, bits in enumerate(map(self._seen.__getitem__, words)):
+        following = [*words[1:], ""]
+        for place, known in enumerate(map(self._seen.__getitem__, words)):
+            bits = known & ~_BEGINS
+            if bits != known and (phrases := self._phrases[words[place]].get(following[place])):
+                bits |= self._of_phrases(words, place, phrases)
             if bits:
-                found = self._with_phrases(words, place, bits) if bits & _BEGINS else bits
-                if found:
-                    events.append((place, found))
+                events.append((place, bits))
         return Words(text, events)
 
-    def _with_phrases(self, words: list[str], place: int, bits: int) -> int:
-        bits ^= _BEGINS
-        following = words[place + 1] if place + 1 < len(words) else ""
-        for phrase, bit in self._phrases[words[place]].get(following, ()):
+    def _of_phrases(self, words: list[str], place: int, phrases: Sequence[tuple[tuple[str, ...], int]]) -> int:
+        bits = 0
+        for phrase, bit in phrases:
             if len(phrase) == 2 or tuple(words[place : place + len(phrase)]) == phrase:
                 bits |= bit
         return bits

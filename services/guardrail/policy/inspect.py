@@ -107,7 +107,7 @@ def _matches(book: RuleBook, view: View) -> Iterator[tuple[Rule, int, int]]:
     for number, first, last in matches(words, book.sequences):
         yield book.rules[number], *words.span(first, last)
     for rule in book.rules:
-        if rule.pattern is not None and (not rule.needs or any(mark in view.text for mark in rule.needs)):
+        if rule.pattern is not None and (not rule.needs or any(map(view.text.__contains__, rule.needs))):
             for count, match in enumerate(rule.pattern.finditer(view.text)):
                 if count == _MOST_OF_PATTERN:
                     break

@@ -104,7 +104,7 @@ def kind_of_language(text: str) -> str:
         if sum(character > "\u024f" for character in letters) > _OTHER_SCRIPTS * max(len(letters), 1):
             return "script"
     words = sample.split()
-    return "english" if sum(word in _ENGLISH for word in words) >= 0.12 * len(words) else "latin"
+    return "english" if sum(map(_ENGLISH.__contains__, words)) >= 0.12 * len(words) else "latin"
 
 
 def parse(text: str) -> Thresholds:

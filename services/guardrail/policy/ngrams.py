@@ -127,7 +127,7 @@ def _bucket(hashed: Ints, seed: int) -> Ints:
 
 def _shapes(codes: Ints, kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """Running counts, so that any window is a difference."""
-    sums = np.zeros((len(SHAPES), len(codes) + 1))
+    sums = np.zeros((len(SHAPES), len(codes) + 1), np.float64)
     told = (
         kinds & _MARK, kinds & _BRACKET, kinds & _QUOTE, kinds & _DIGIT, kinds & _END, codes > 0x24F,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import struct
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from services.guardrail.policy.model import Part
 
@@ -141,6 +142,7 @@ def _runs(words: Sequence[str]) -> Iterator[str]:
     return map(" ".join, zip(*(words[start:] for start in range(_RUN)), strict=False))
 
 
+@lru_cache(maxsize=32_768)
 def _digest(piece: str) -> int:
     # Amounts are compared without the zeros before them.
     plain = (piece.lstrip("0") or "0") if piece.isdigit() else piece

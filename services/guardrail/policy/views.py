@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from services.guardrail.policy import decode, fold
 from services.guardrail.policy.grammar import words_of
@@ -41,6 +42,7 @@ _FEW = 8
 _TOKEN = re.compile(r"[^\W_]+")
 _ALONE = frozenset("abcdefghijklmnopqrstuvwxyz")
 _LETTERS = 3  # different ones that stand alone, before spelled words are looked for
+_SPELLED_FROM = 5  # letters in a row
 _CLUSTER = 160  # characters between places that speak for the same thing
 
 
@@ -99,8 +101,11 @@ def _readings(name: str, text: str, back: Back, split: Callable[[str], str]) -> 
     known = set(words)
     places = _clustered(folded, known & _ROT13_WORDS, 2)
     yield from _turned("rot13", folded, places, home, lambda piece: codecs.encode(piece, "rot13"))
-    leet = {word for word in known if _LEET_WORD.fullmatch(word) and not _CODE_LIKE.fullmatch(word)}
-    places = _clustered(folded, leet, 2, _LEET_SIGN)
+    leet = {
+        word for word in known if not word.isalpha() and _LEET_WORD.fullmatch(word) and not _CODE_LIKE.fullmatch(word)
+    }
+    signs = _LEET_SIGN if any(map(folded.__contains__, "$!|@")) else None
+    places = _clustered(folded, leet, 2, signs)
     yield from _turned("leet", folded, places, home, lambda piece: piece.translate(_LEET_TABLE))
     yield from _turned("leet", folded, places, home, lambda piece: piece.translate(_LEET_L).translate(_LEET_TABLE))
     places = _clustered(folded, known & _BACKWARDS_WORDS, 2)
@@ -109,10 +114,15 @@ def _readings(name: str, text: str, back: Back, split: Callable[[str], str]) -> 
         turn = _chain(_mirrored(last - first), _shifted(first, home))
         yield _view("reversed", folded[first:last][::-1], turn)
     letters = len(known & _ALONE) if folded.isascii() else sum(len(word) == 1 for word in known)
-    spelled = _joined(folded, split) if letters >= _LETTERS else None
+    spelled = _joined(folded, split) if letters >= _LETTERS and _in_a_row(words) else None
     if spelled is not None:
         for first, last in around([piece[:2] for piece in spelled.pieces], len(spelled.text)):
             yield _view("spelled", spelled.text[first:last], _shifted(first, _chain(spelled.back, home)))
+
+
+def _in_a_row(words: Sequence[str]) -> bool:
+    """Whether five words of one letter follow each other, as spelled letters do."""
+    return b"\1" * _SPELLED_FROM in bytes(map(min, map(len, words), repeat(255)))
 
 
 def _view(name: str, text: str, back: Back) -> View:

@@ -55,7 +55,7 @@ class Asked:
         verified = self.verified and bool(request.challenge_pass)
         return auth.AuthenticateResponse(outcome=ALLOW, txn_token="t", challenge_verified=verified)
 
-    async def may_chat(self, *_: str) -> tenancy.AuthorizeResponse:
+    async def may(self, *_: str) -> tenancy.AuthorizeResponse:
         return tenancy.AuthorizeResponse(outcome=DENY, reason=STOP)
 
 

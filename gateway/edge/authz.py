@@ -1,0 +1,134 @@
+"""The front of the chain for a request that passes Envoy: address, auth, tenancy, and the limits of a request.
+
+What the model reads is not looked at here: that is the business of who sees bodies, later on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hauberk.auth.v1 import auth_service_pb2 as auth
+from hauberk.common.v1 import decision_pb2 as decision
+from hauberk.gateway.v1 import gateway_service_pb2 as pb
+
+from gateway.admit import Admit, Work
+from gateway.answers import Decision, decision_of, note
+from gateway.clients import Services
+from gateway.edge.authz_memory import Memory
+from gateway.finaliser import Finaliser, Subject
+from gateway.pipeline import ALLOW, DENY, Pipeline, Result
+from gateway.settings import GatewaySettings
+from gateway.stages import EDGE_STAGES
+from services.kit.caller import current_call
+from services.kit.clock import Clock
+from services.kit.deadline import remaining
+
+# What is left to Envoy's deadline when ours is spent: time to say so.
+_SURPLUS = 0.02
+_NOT_ACCEPTED = Result(DENY, decision.REASON_CREDENTIAL_NOT_ACCEPTED)
+_LET_IN = Result(ALLOW, decision.REASON_NONE)
+
+
+@dataclass(slots=True)
+class EdgeWork(Work):
+    """One request. `handed_on`: later filters get a token of its own, and the limits are theirs to take."""
+
+    limited: bool = True
+    handed_on: bool = False
+    name: bytes = b""
+    begun: float = 0.0
+    remembered: bool = False
+    unreadable: bool = field(default=False)
+
+    def subject(self) -> Subject:
+        """What the audit event is about."""
+        request = self.request
+        kind = request.credential.WhichOneof("kind") or ""
+        return Subject(
+            "gateway.check",
+            self.txn,
+            self.principal,
+            request.client_address,
+            request.user_agent,
+            facts={"credential": kind},
+        )
+
+
+class Authz:
+    """Decides, and puts every decision on record."""
+
+    def __init__(
+        self, services: Services, admit: Admit, settings: GatewaySettings, finaliser: Finaliser, clock: Clock
+    ) -> None:
+        self._services = services
+        self._settings = settings
+        self._finaliser = finaliser
+        self._clock = clock
+        self._admit = admit
+        self.memory = Memory(settings.edge_memory)
+        front = admit.front
+        self.pipeline: Pipeline[EdgeWork] = Pipeline(
+            EDGE_STAGES,
+            {
+                "address": front["address"],
+                "auth": self._authenticate,
+                "tenancy": self._authorize,
+                "ratelimit": self._take,
+            },
+        )
+
+    async def decide(self, work: EdgeWork) -> Decision:
+        """Raises Unavailable when the decision cannot be put on record."""
+        work.begun = self._clock.now()
+        try:
+            budget = remaining(self._settings.edge_budget + _SURPLUS) - _SURPLUS
+            made = await self._decided(work, max(budget, 0.001))
+            note(made)
+            await self._finaliser.record(work.subject(), made)
+        except BaseException:
+            if not current_call().recorded:
+                self._finaliser.abandoned(work.subject())
+            raise
+        if made.allowed and not made.degraded and not work.remembered and work.name:
+            self.memory.keep(work.name, work.token, work.principal, work.begun)
+        return made
+
+    async def _decided(self, work: EdgeWork, budget: float) -> Decision:
+        if work.unreadable:  # nothing of it is believed, so nobody is asked about it
+            return Decision(DENY, decision.REASON_NOT_PERMITTED, "contract", 0.0, degraded=False)
+        return decision_of(self.pipeline.stages, await self.pipeline.run(work, budget))
+
+    async def _authenticate(self, work: EdgeWork) -> Result:
+        if work.request.credential.WhichOneof("kind") is None:
+            return _NOT_ACCEPTED
+        if not work.handed_on and self._settings.edge_memory:
+            work.name = self.memory.name(work.request, work.holder, work.action)
+            known = self.memory.find(work.name, work.begun)
+            if known is not None:
+                work.remembered = True
+                work.token, work.principal, work.brand = known.token, known.principal, known.principal.brand
+                return _LET_IN
+        return await self._admit.front["auth"](work)
+
+    async def _authorize(self, work: EdgeWork) -> Result:
+        return _LET_IN if work.remembered else await self._admit.front["tenancy"](work)
+
+    async def _take(self, work: EdgeWork) -> Result:
+        if work.handed_on or not work.limited:
+            return _LET_IN
+        work.decided = decided = await self._services.take(work.token, work.txn)
+        wait = decided.retry_after.ToTimedelta().total_seconds()
+        return Result(decided.outcome, decided.reason, wait, decided.degraded)
+
+
+def asked(
+    credential: auth.Credential | None, brand: str, origin: str, client_address: str, user_agent: str
+) -> pb.AdmitRequest:
+    """The request in the words of Admit, whose first stages these are."""
+    return pb.AdmitRequest(
+        credential=credential,
+        brand=brand,
+        origin=origin[:512],
+        client_address=client_address,
+        user_agent=user_agent[:512],
+    )

@@ -1,0 +1,79 @@
+"""Header fields of a request as Envoy shows them, and which of a client's must never be believed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+PREFIX = "x-hauberk-"
+"""Fields that say who is asking: ours alone to write."""
+OURS = frozenset({"txn-token"})
+# Read once or not at all: of two, a product behind may believe the other one.
+SINGLE = frozenset({"authorization", "x-api-key", "host", "origin", "user-agent", "traceparent"})
+PARTIAL_BODY = "x-envoy-auth-partial-body"
+_SEPARATORS = re.compile(r"[^a-z0-9]")
+_VISIBLE = re.compile(r"[\x20-\x7e]*")
+
+
+class HeadersError(ValueError):
+    """The fields cannot be read in one way alone: the request is refused."""
+
+
+def folded(name: str) -> str:
+    """A name as the most careless reader behind may see it: case gone, every separator alike."""
+    return _SEPARATORS.sub("-", name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Fields by lower-case name; `claimed` are the names, as sent, of those that only we may write."""
+
+    fields: Mapping[str, str]
+    claimed: tuple[str, ...]
+
+    def get(self, name: str) -> str:
+        """The value; empty when there is none."""
+        return self.fields.get(name, "")
+
+
+def read(pairs: Iterable[tuple[str, str | bytes]]) -> Headers:
+    """Raises HeadersError when a field that counts is there twice, under two spellings, or is no plain text."""
+    found: dict[str, str] = {}
+    claimed: dict[str, None] = {}
+    spellings: dict[str, str] = {}
+    for name, raw in pairs:
+        plain = name.lower()
+        if plain.startswith(":"):
+            continue
+        fold = folded(plain)
+        if fold.startswith(PREFIX) or fold in OURS:
+            claimed[name] = None
+            continue
+        counts = fold in SINGLE or fold == "cookie"
+        if counts and spellings.setdefault(fold, plain) != plain:
+            raise HeadersError(fold)
+        if plain in found and counts and plain != "cookie":
+            raise HeadersError(fold)
+        value = _text(raw, fold if counts else "")
+        found[plain] = f"{found[plain]}{'; ' if plain == 'cookie' else ','}{value}" if plain in found else value
+    return Headers(found, tuple(claimed))
+
+
+def _text(raw: str | bytes, counts: str) -> str:
+    text = raw if isinstance(raw, str) else raw.decode("latin-1")
+    if counts and not _VISIBLE.fullmatch(text):
+        raise HeadersError(counts)
+    return text
+
+
+def without_cookie(header: str, names: Sequence[str]) -> str:
+    """A Cookie field without those cookies; empty when none is left."""
+    kept = (part.strip() for part in header.split(";"))
+    return "; ".join(part for part in kept if part and part.partition("=")[0].strip() not in names)
+
+
+def cookies(header: str, name: str) -> list[str]:
+    """Every value that a cookie of this name has."""
+    pairs = (part.strip().partition("=") for part in header.split(";"))
+    return [value.strip().strip('"') for key, _, value in pairs if key.strip() == name]
