@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 IN_PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit check lint format types imports proto proto-check docs docs-check bench prove lock env clean
+.PHONY: help setup demo test test-unit check lint format types imports proto proto-check docs docs-check bench prove examples jaeger lock env clean
 
 ##@ First
 help: ## Show this help
@@ -31,6 +31,13 @@ $(STAMP): requirements/dev.lock pyproject.toml
 
 demo: setup ## Set everything up and watch requests pass through the armour, or not
 	$(BIN)/hauberk demo
+
+examples: setup ## Generate, build and run the example backends (Python, Go, TypeScript) against a stack
+	$(RUN) -m tools.examples
+
+jaeger: setup ## Get a real Jaeger (built by Go, ten minutes once) and find the trace of one chat request in it
+	$(RUN) -m tools.jaeger
+	$(RUN) -m tools.jaeger_trace
 
 ##@ Work
 test: setup ## Run every test at small sizes (PYTEST_ARGS="-k name" narrows)

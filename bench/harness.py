@@ -22,6 +22,7 @@ NAMES = (
     "echo",
     "admit",
     "complete",
+    "envoy",
     "redact",
     "restore",
     "decide",
@@ -39,6 +40,7 @@ NAMES = (
     "toolcalls",
     "audit",
     "audit_chaos",
+    "retention",
 )
 ROUNDS = 20
 AROUND = 300

@@ -26,12 +26,12 @@ from jwt.algorithms import RSAAlgorithm
 from bench.rows import Row, row
 from bench.unruly_issuer import MANNERS
 from services.auth.adapters.jwks import source
-from services.auth.adapters.jwks.addresses import Reach
 from services.auth.adapters.jwks.cache import CachePolicy, JwksCache
 from services.auth.adapters.jwks.source import UrlSource, client
 from services.kit import logs
 from services.kit.clock import SystemClock
 from services.kit.errors import Unavailable
+from services.kit.reach import Reach
 
 POLICY = CachePolicy(fresh=1.0, stale=3600.0, cooldown=0.2, poll=0.02)
 KNOWN = "k1"

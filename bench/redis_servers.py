@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -20,9 +19,11 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from embedded.ports import free_ports
+
 SHARDS = 3
 SLOTS = 16_384
-_PORTS = range(20_000, 45_000)  # the bus of a cluster listens 10 000 above
+_BUS = 10_000  # so far above its port a server of a cluster hears the others
 _COMMON = """\
 bind 127.0.0.1
 port {port}
@@ -104,30 +105,11 @@ def _program() -> str:
     return str(Path(next(iter(spec.submodule_search_locations))) / "bin" / "redis-server")
 
 
-def _free_ports(count: int) -> list[int]:
-    found: list[int] = []
-    for port in _PORTS:
-        if len(found) == count:
-            break
-        if _is_free(port) and _is_free(port + 10_000):
-            found.append(port)
-    return found
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 @asynccontextmanager
 async def one_server() -> AsyncIterator[Node]:
     """One server that keeps its data like the embedded one."""
     folder = Path(tempfile.mkdtemp(prefix="hk-redis-"))
-    node = Node(folder / "one", _free_ports(1)[0], _KEPT)
+    node = Node(folder / "one", free_ports(1)[0], _KEPT)
     try:
         await node.start()
         yield node
@@ -173,7 +155,7 @@ def _is(state: Sequence[Any] | None, role: str) -> bool:
 async def cluster() -> AsyncIterator[Cluster]:
     """A cluster whose every slot is served, replicas in step."""
     folder = Path(tempfile.mkdtemp(prefix="hk-cluster-"))
-    nodes = [Node(folder / str(number), port, _CLUSTER) for number, port in enumerate(_free_ports(2 * SHARDS))]
+    nodes = [Node(folder / str(number), port, _CLUSTER) for number, port in enumerate(free_ports(2 * SHARDS, _BUS))]
     made = Cluster(tuple(nodes[:SHARDS]), tuple(nodes[SHARDS:]))
     try:
         await asyncio.gather(*(node.start() for node in nodes))

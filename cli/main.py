@@ -28,6 +28,7 @@ from cli.commands import (
     prepare,
     recognizers,
     replay,
+    retention,
     revocations,
     rls,
     serve,
@@ -57,6 +58,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     chain,
     serve,
     prepare,
+    retention,
     keys,
     certs,
     org,
@@ -82,6 +84,7 @@ exit status:
   0    done; for `admit`, `complete`, `tool`: allowed
   1    for `admit`, `complete`, `tool`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key;
        for `rls check`: something is wrong; for `revocations`: a process is behind
+       for `retention`: a run was missed, or had problems
        for `tools import`: a tool was refused
        for `policy`: a case failed, or a policy breaks a rule; for `member accept`: not accepted
   2    could not be done or decided (one line on stderr says why)

@@ -44,12 +44,13 @@ _ROOT = Path(__file__).resolve().parents[1]
 class Processes(Connection):
     """The running processes; a connection to them."""
 
-    def __init__(self, stores: Stores, ports: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(self, stores: Stores, ports: Mapping[str, tuple[int, int]], otlp_endpoint: str = "") -> None:
         service, ops = ports["gateway"]
         running = Running(f"127.0.0.1:{service}", f"127.0.0.1:{ops}", os.getpid())
         super().__init__(stores.layout.folder, running)
         self.stores = stores
         self.ports = dict(ports)
+        self._otlp_endpoint = otlp_endpoint
         self.place = self.folder / "processes"
         self.children: dict[str, asyncio.subprocess.Process] = {}
 
@@ -81,6 +82,7 @@ class Processes(Connection):
             "audit_spool": str(self.place / "spool" / name),
             "log_level": "WARNING",
             "drain": 1.0,
+            "otlp_endpoint": self._otlp_endpoint,
         }
         if name in DATABASES:
             found["database_url"] = self.stores.database_url(DATABASES[name])
@@ -168,14 +170,14 @@ class Processes(Connection):
 
 
 @asynccontextmanager
-async def running_processes(folder: Path) -> AsyncIterator[Processes]:
-    """Every service as a process of its own; the folder is seeded first when it is new."""
+async def running_processes(folder: Path, otlp_endpoint: str = "") -> AsyncIterator[Processes]:
+    """Every service as a process of its own, spans to `otlp_endpoint`; the folder is seeded first when it is new."""
     async with Stack.running(folder):
         pass
     async with AsyncExitStack() as exits:
         stores = await exits.enter_async_context(running_stores(folder))
         ports = iter(free_ports(2 * len(KINDS)))
-        processes = Processes(stores, {name: (next(ports), next(ports)) for name in KINDS})
+        processes = Processes(stores, {name: (next(ports), next(ports)) for name in KINDS}, otlp_endpoint)
         processes.place.mkdir(mode=0o700, exist_ok=True)
         exits.push_async_callback(processes.close)
         exits.push_async_callback(processes.stop)

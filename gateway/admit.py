@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from gateway.stages import STAGES
 from services.kit.errors import InvalidArgument, Unavailable
 
 NOTHING_AGAINST = Result(ALLOW, decision.REASON_NONE)
+
+_PREFIX = 12
 
 
 def new_txn() -> str:
@@ -67,7 +70,11 @@ class Work:
             request.client_address,
             request.user_agent,
             self.challenge or ("presented" if request.HasField("challenge") else ""),
-            {"credential": request.credential.WhichOneof("kind") or ""},
+            {
+                "credential": request.credential.WhichOneof("kind") or "",
+                "key_prefix": _beginning(request.credential.api_key),
+                "milli_usd": str(-(-self.decided.micro_usd // 1000)) if self.decided.reservation else "",
+            },
         )
 
 
@@ -241,6 +248,11 @@ _SOURCES = {
     decision.ROLE_ASSISTANT: decision.SOURCE_MEMORY,
     decision.ROLE_TOOL: decision.SOURCE_TOOL_OUTPUT,
 }
+
+
+def _beginning(key: str) -> str:
+    """A digest of the characters that a key begins with, which prove nothing; the same that auth reports."""
+    return "d" + hashlib.sha256(key[:_PREFIX].encode("utf-8", "surrogatepass")).hexdigest()[:16] if key else ""
 
 
 def _format(message: pb.ChatMessage, text: str) -> redaction.RedactFormat.ValueType:

@@ -63,7 +63,7 @@ class Complete:
             conversation=continued.conversation, text=answer.text, prompt_prints=continued.prompt_prints
         )
         inspected = await self._services.inspect_output(continued.txn_token, request)
-        answer.looked.add(inspected.checks)
+        answer.looked.add(inspected.checks, inspected.removed)
         answer.text = inspected.text
         return Result(inspected.outcome, inspected.reason)
 

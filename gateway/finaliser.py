@@ -70,6 +70,8 @@ class Finaliser:
             "workload": workload,
             "decided_by": made.decided_by,
             "degraded": "yes" if made.degraded else "",
+            "key": principal.key_id,
+            "session": principal.session_id,
             **subject.facts,
         }
         rpc = subject.code.rpartition(".")[2]

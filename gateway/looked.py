@@ -17,10 +17,12 @@ class Looked:
     pieces: int = 0
     characters: dict[str, int] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    removed: int = 0
 
-    def add(self, checks: Iterable[guardrail.OutputCheck]) -> None:
-        """The report on one piece."""
+    def add(self, checks: Iterable[guardrail.OutputCheck], removed: int = 0) -> None:
+        """The report on one piece; `removed` pieces of personal data were taken out of it."""
         self.pieces += 1
+        self.removed += removed
         for check in checks:
             kind = guardrail.OutputCheckKind.Name(check.kind).removeprefix(_KIND).lower()
             if check.skipped:
@@ -37,6 +39,7 @@ class Looked:
             "checked": "+".join(sorted(ran)),
             "checked_characters": str(max(ran.values(), default=0)),
             "checked_pieces": str(self.pieces),
+            **({"removed": str(self.removed)} if self.removed else {}),
             "not_checked": "+".join(
                 f"{why}:{'.'.join(sorted(kind for kind, other in self.missing.items() if other == why))}"
                 for why in sorted(set(self.missing.values()))

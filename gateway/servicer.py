@@ -18,7 +18,7 @@ from gateway.clients import Services
 from gateway.complete import Answer, Complete
 from gateway.estimate import counted_output
 from gateway.finaliser import Finaliser
-from gateway.pipeline import Ran
+from gateway.pipeline import Pipeline, Ran
 from gateway.replies import Listener, Replies
 from gateway.settings import GatewaySettings
 from gateway.settling import Settling
@@ -55,10 +55,12 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
 
     async def Admit(self, request: pb.AdmitRequest, context: Any) -> pb.AdmitResponse:
         """May this request reach the model, and with which words?"""
-        work = Work(request, current_workload().name)
+        return await self.admit(self._admit.pipeline, Work(request, current_workload().name))
+
+    async def admit(self, pipeline: Pipeline[Work], work: Work) -> pb.AdmitResponse:
+        """Admit by this chain, whose first stages may prove the caller in another way."""
         admitted = False
         try:
-            pipeline = self._admit.pipeline
             ran = await pipeline.run(work, remaining(self._settings.admit_budget))
             made = decision_of(pipeline.stages, ran)
             note(made)
@@ -91,7 +93,7 @@ class GatewayServicer(grpc_pb.GatewayServiceServicer):
                 answer.retry_after.FromMilliseconds(round(made.retry_after * 1000))
             penalised = made.reason == decision.REASON_PENALISED
             ends = time_left(work.penalty, self._clock.now()) if penalised else 0.0
-            answer.safe_reply.CopyFrom(self._reply(made, work.principal, request.locale, ends))
+            answer.safe_reply.CopyFrom(self._reply(made, work.principal, work.request.locale, ends))
         return answer
 
     async def Complete(self, request: pb.CompleteRequest, context: Any) -> pb.CompleteResponse:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -45,8 +45,8 @@ _ADMISSION, _OUTPUT, _RESTORE = COMPLETE_STAGES
 
 
 @dataclass
-class _State:
-    """One stream."""
+class StreamState:
+    """One stream: its admission, what was looked at, what was used."""
 
     admission: str
     holder: str
@@ -112,7 +112,7 @@ class CompleteStream:
         first = await anext(requests, None)
         if first is None or not first.admission:
             raise InvalidArgument.of("admission", "must be given on the first message")
-        state = _State(first.admission, holder, first.locale)
+        state = StreamState(first.admission, holder, first.locale)
         outgoing: asyncio.Queue[str | None] = asyncio.Queue(WAITING)
         pump = asyncio.create_task(self._pump(state, _after(first, requests), outgoing))
         settled: ratelimit.CommitResponse | None = None
@@ -136,7 +136,7 @@ class CompleteStream:
             finally:
                 if abandoned:
                     self._finaliser.abandoned(state.subject())
-        yield pb.CompleteStreamResponse(result=_result(state, settled, self._replies))
+        yield pb.CompleteStreamResponse(result=result_of(state, settled, self._replies))
         # A client that is still sending when the call ends is told INTERNAL by its own library instead of the result.
         with contextlib.suppress(TimeoutError, KitError):
             async with asyncio.timeout(DRAIN):
@@ -144,19 +144,21 @@ class CompleteStream:
                     pass
 
     async def _pump(
-        self, state: _State, requests: AsyncIterator[pb.CompleteStreamRequest], outgoing: asyncio.Queue[str | None]
+        self, state: StreamState, requests: AsyncIterator[pb.CompleteStreamRequest], outgoing: asyncio.Queue[str | None]
     ) -> None:
         """Reads, inspects, restores. Wakes the reader at its end; a full queue needs no waking."""
         try:
             if await self._go_on(state):
-                await self._restored(state, self._inspected(state, requests), outgoing)
+                await self._restored(state, self._inspected(state, requests), outgoing.put)
             if state.broken is not None:
                 raise state.broken
         finally:
             with contextlib.suppress(asyncio.QueueFull):
                 outgoing.put_nowait(None)
 
-    async def _restored(self, state: _State, blocks: AsyncIterator[str], outgoing: asyncio.Queue[str | None]) -> None:
+    async def _restored(
+        self, state: StreamState, blocks: AsyncIterator[str], show: Callable[[str], Awaitable[None]]
+    ) -> None:
         conversation = state.continued.conversation
 
         async def asked() -> AsyncIterator[redaction.RestoreStreamRequest]:
@@ -173,12 +175,14 @@ class CompleteStream:
             async with aclosing(self._services.restore_stream(state.continued.txn_token, asked())) as answers:
                 async for answer in answers:
                     if answer.chunk:
-                        await outgoing.put(answer.chunk)
+                        await show(answer.chunk)
         except (KitError, TimeoutError) as error:
             result = failure(_RESTORE, error)
         state.decided("restore", result, time.perf_counter() - started)
 
-    async def _inspected(self, state: _State, requests: AsyncIterator[pb.CompleteStreamRequest]) -> AsyncIterator[str]:
+    async def _inspected(
+        self, state: StreamState, requests: AsyncIterator[pb.CompleteStreamRequest]
+    ) -> AsyncIterator[str]:
         async for request in requests:
             if request.HasField("usage"):
                 usage = request.usage
@@ -198,7 +202,7 @@ class CompleteStream:
         if looked:
             yield looked
 
-    async def _inspect(self, state: _State, block: str) -> str | None:
+    async def _inspect(self, state: StreamState, block: str) -> str | None:
         """The block as it may be shown; None when the stream must end."""
         if time.monotonic() >= state.fresh_until and not await self._go_on(state):
             return None
@@ -215,14 +219,14 @@ class CompleteStream:
             )
             answer = await self._services.inspect_output(continued.txn_token, request)
             state.prompt_seen = answer.prompt_seen
-            state.looked.add(answer.checks)
+            state.looked.add(answer.checks, answer.removed)
             text, result = answer.text, Result(answer.outcome, answer.reason)
         except (KitError, TimeoutError) as error:
             result = failure(_OUTPUT, error)
         state.blocks.released(block)
         return text if state.decided("output", result, time.perf_counter() - started) else None
 
-    async def _go_on(self, state: _State) -> bool:
+    async def _go_on(self, state: StreamState) -> bool:
         started = time.perf_counter()
         try:
             result, continued = await go_on(self._services, state.admission, state.holder)
@@ -233,7 +237,7 @@ class CompleteStream:
             state.continued, state.fresh_until = continued, time.monotonic() + TOKEN_USE
         return state.decided("admission", result, time.perf_counter() - started)
 
-    async def _settle(self, state: _State) -> ratelimit.CommitResponse | None:
+    async def _settle(self, state: StreamState) -> ratelimit.CommitResponse | None:
         if state.refused:  # it holds nothing
             return None
         # A stream that ended in a long silence holds a token that has expired, one that ended at once never had any.
@@ -249,7 +253,8 @@ async def _after(
         yield request
 
 
-def _result(state: _State, settled: ratelimit.CommitResponse | None, replies: Replies) -> pb.CompleteResponse:
+def result_of(state: StreamState, settled: ratelimit.CommitResponse | None, replies: Replies) -> pb.CompleteResponse:
+    """What the caller is told at the end."""
     made = state.made()
     note(made)
     result = pb.CompleteResponse(

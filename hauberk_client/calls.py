@@ -18,7 +18,7 @@ ATTEMPTS = 3
 _DETAILS = "grpc-status-details-bin"
 
 
-class Undecided(Exception):  # noqa: N818 - said as a state: nothing was decided
+class Undecided(Exception):
     """Nothing could be decided: never an allow. Carries no text of the request."""
 
     def __init__(

@@ -115,13 +115,9 @@ class Client:
             metadata=self._propagate(),
         )
 
-    async def authorize_tool_call(
-        self, admission: Admission | str, tool: str, arguments: str, **more: Any
-    ) -> ToolCall:
+    async def authorize_tool_call(self, admission: Admission | str, tool: str, arguments: str, **more: Any) -> ToolCall:
         """May this tool call that a model wrote be made? `arguments` as the model wrote them, not parsed before."""
-        request = pb.AuthorizeToolCallRequest(
-            admission=_handle(admission), tool=tool, arguments_json=arguments, **more
-        )
+        request = pb.AuthorizeToolCallRequest(admission=_handle(admission), tool=tool, arguments_json=arguments, **more)
         return decisions.tool_call(await self._ask(self._gateway.AuthorizeToolCall, request))
 
     async def _ask(self, method: Any, request: Any) -> Any:

@@ -12,12 +12,12 @@ from hauberk.common.v1 import decision_pb2 as common
 from hauberk_client.calls import Undecided
 
 
-def outcome_name(outcome: int) -> str:
+def outcome_name(outcome: common.Outcome.ValueType) -> str:
     """`ALLOW`, `DENY` and so on; `UNKNOWN` for what this version does not know."""
     return common.Outcome.Name(outcome).removeprefix("OUTCOME_") if outcome in common.Outcome.values() else "UNKNOWN"
 
 
-def reason_name(reason: int) -> str:
+def reason_name(reason: common.Reason.ValueType) -> str:
     """As `outcome_name`, of a reason."""
     return common.Reason.Name(reason).removeprefix("REASON_") if reason in common.Reason.values() else "UNKNOWN"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.auth.v1.auth_service_pb2_grpc import AuthServiceStub
@@ -15,7 +16,7 @@ from hauberk.tenancy.v1 import tenancy_service_pb2 as tenancy
 from hauberk.tenancy.v1.tenancy_service_pb2_grpc import TenancyServiceStub
 
 from hauberk_client import tracing
-from hauberk_client.calls import ask
+from hauberk_client.calls import Undecided, ask
 from hauberk_client.client import Propagate
 from hauberk_client.connection import Connection
 
@@ -35,11 +36,11 @@ class Caller:
     token: str = field(repr=False)
 
 
-class NotAuthenticated(Exception):  # noqa: N818 - a state
+class NotAuthenticated(Exception):
     """No caller was proven; why is nobody's business outside."""
 
 
-class NotPermitted(Exception):  # noqa: N818 - a state
+class NotPermitted(Exception):
     """The caller was proven, and may not do this (or there is no such thing: one answer)."""
 
 
@@ -61,11 +62,12 @@ def let_in(caller: Caller) -> Iterator[None]:
     try:
         yield
     finally:
-        _caller.reset(token)
+        with suppress(ValueError):  # a stream that was dropped is closed by another task
+            _caller.reset(token)
 
 
 class Guard:
-    """Asks auth, and tenancy where an action is named. Errors are Undecided: a guard never lets in what it cannot ask."""
+    """Asks auth, and tenancy where an action is named. What cannot be asked is Undecided, and never let in."""
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class Guard:
             credential=credential, brand=self._brand, client_address=_address(client_address), origin=origin
         )
         stub = AuthServiceStub(self._connection.channel("auth"))
-        answer = await ask(stub.Authenticate, request, timeout=self._deadline, metadata=self._propagate())
+        answer = await self._ask(stub.Authenticate, request, NotAuthenticated)
         if answer.outcome != common.OUTCOME_ALLOW or not answer.txn_token or not answer.principal.subject:
             raise NotAuthenticated
         who = answer.principal
@@ -110,10 +112,21 @@ class Guard:
         kind, name = resource
         request = tenancy.AuthorizeRequest(action=action, resource=tenancy.Resource(type=kind, id=name))
         stub = TenancyServiceStub(self._connection.channel("tenancy"))
-        metadata: Mapping[str, str] = {**self._propagate(), TOKEN_KEY: caller.token}
-        answer = await ask(stub.Authorize, request, timeout=self._deadline, metadata=metadata)
+        answer = await self._ask(stub.Authorize, request, NotPermitted, {TOKEN_KEY: caller.token})
         if answer.outcome != common.OUTCOME_ALLOW:
             raise NotPermitted
+
+    async def _ask(
+        self, method: Any, request: Any, refusal: type[Exception], metadata: Mapping[str, str] | None = None
+    ) -> Any:
+        try:
+            carried = {**self._propagate(), **(metadata or {})}
+            return await ask(method, request, timeout=self._deadline, metadata=carried)
+        except Undecided as error:
+            # What was asked about comes from outside: a name that no contract takes is nobody's outage.
+            if error.code in ("INVALID_ARGUMENT", "NOT_FOUND"):
+                raise refusal from None
+            raise
 
 
 def _address(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,11 @@ class Stream:
                     yield answer.chunk
         except aio.AioRpcError as error:
             raise (self._failure or undecided(error)) from None
+        except asyncio.CancelledError:
+            if self._failure is None:
+                raise
+            # grpc cancels its own call when the pieces end in an error.
+            raise self._failure from None
         finally:
             call.cancel()  # when the consumer leaves early; else without effect
         if self._answer is None:

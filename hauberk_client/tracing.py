@@ -1,11 +1,11 @@
-"""W3C trace context: which trace the calls of this task belong to. No tracing library is needed, and any can be used."""
+"""W3C trace context: which trace the calls of this task belong to, with or without a tracing library."""
 
 from __future__ import annotations
 
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 _FORMAT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
@@ -28,7 +28,8 @@ def trace(traceparent: str = "") -> Iterator[str]:
     try:
         yield parent.split("-")[1]
     finally:
-        _parent.reset(token)
+        with suppress(ValueError):  # a stream that was dropped is closed by another task
+            _parent.reset(token)
 
 
 def headers() -> dict[str, str]:

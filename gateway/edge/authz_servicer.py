@@ -16,7 +16,7 @@ from gateway.answers import Decision, header_fields
 from gateway.edge import authz_answers as answers
 from gateway.edge.authz import Authz, EdgeWork, asked
 from gateway.edge.credentials import Shapes, presented
-from gateway.edge.headers import PARTIAL_BODY, Headers, HeadersError, read
+from gateway.edge.headers import Headers, HeadersError, host_name, read, whole
 from gateway.edge.problem import Problem, problem, problem_of
 from gateway.edge.rules import EdgeRules, Edges
 from gateway.replies import Listener, Replies
@@ -38,7 +38,7 @@ class AuthzServicer(grpc_pb.AuthorizationServicer):
         self._replies = replies
         self._prefix = api_key_prefix
 
-    async def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
+    async def Check(self, request: pb.CheckRequest, _context: Any) -> pb.CheckResponse:
         """May this request pass, and who is asking?"""
         workload = current_workload().name
         rules = self._edges.of(workload)
@@ -55,14 +55,12 @@ class AuthzServicer(grpc_pb.AuthorizationServicer):
     async def _checked(self, seen: pb.AttributeContext, rules: EdgeRules, workload: str) -> pb.CheckResponse:
         http = seen.request.http
         try:
-            headers = read(answers.pairs(http))
+            headers = whole(read(answers.pairs(http)))
             _same_trace(headers)
-            if headers.get(PARTIAL_BODY).lower() == "true":
-                raise HeadersError(PARTIAL_BODY)
             credential = presented(headers, http.method, Shapes(self._prefix, rules.cookie))
         except HeadersError:
             return await self._unreadable(seen, rules, workload)
-        brand = rules.brand_of(_host(http.host), seen.context_extensions.get(BRAND, ""))
+        brand = rules.brand_of(host_name(http.host), seen.context_extensions.get(BRAND, ""))
         request = asked(credential, brand or "", headers.get("origin"), _address(seen), headers.get("user-agent"))
         work = EdgeWork(
             request,
@@ -104,13 +102,6 @@ def _address(seen: pb.AttributeContext) -> str:
         raise Unavailable("envoy") from None
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return str(mapped or found).partition("%")[0]
-
-
-def _host(host: str) -> str:
-    name = host.lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0].rstrip(".")
 
 
 def _same_trace(headers: Headers) -> None:

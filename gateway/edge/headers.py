@@ -9,8 +9,10 @@ from dataclasses import dataclass
 PREFIX = "x-hauberk-"
 """Fields that say who is asking: ours alone to write."""
 OURS = frozenset({"txn-token"})
-# Read once or not at all: of two, a product behind may believe the other one.
-SINGLE = frozenset({"authorization", "x-api-key", "host", "origin", "user-agent", "traceparent"})
+# Read once or not at all: of two, a product behind may believe the other one. A proxy that joins two of them puts a
+# comma between.
+ALONE = frozenset({"authorization", "x-api-key", "host", "origin", "traceparent"})
+SINGLE = ALONE | {"user-agent"}
 PARTIAL_BODY = "x-envoy-auth-partial-body"
 _SEPARATORS = re.compile(r"[^a-z0-9]")
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
@@ -60,9 +62,17 @@ def read(pairs: Iterable[tuple[str, str | bytes]]) -> Headers:
     return Headers(found, tuple(claimed))
 
 
+def whole(headers: Headers) -> Headers:
+    """Raises HeadersError for a request whose body Envoy shows only the beginning of: who configures that wants the
+    body looked at, and the rest of it nobody would have seen."""
+    if headers.get(PARTIAL_BODY).lower() == "true":
+        raise HeadersError(PARTIAL_BODY)
+    return headers
+
+
 def _text(raw: str | bytes, counts: str) -> str:
     text = raw if isinstance(raw, str) else raw.decode("latin-1")
-    if counts and not _VISIBLE.fullmatch(text):
+    if counts and (not _VISIBLE.fullmatch(text) or (counts in ALONE and "," in text)):
         raise HeadersError(counts)
     return text
 
@@ -77,3 +87,11 @@ def cookies(header: str, name: str) -> list[str]:
     """Every value that a cookie of this name has."""
     pairs = (part.strip().partition("=") for part in header.split(";"))
     return [value.strip().strip('"') for key, _, value in pairs if key.strip() == name]
+
+
+def host_name(host: str) -> str:
+    """The name in a Host field, without its port."""
+    name = host.lower()
+    if name.startswith("["):
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0].rstrip(".")

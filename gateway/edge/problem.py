@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 from hauberk.common.v1 import decision_pb2 as decision
 
@@ -57,10 +58,22 @@ def problem_of(made: Decision, detail: str, txn: str) -> Problem:
 
 
 def problem(
-    status: HTTPStatus, code: str, detail: str, txn: str = "", headers: Mapping[str, str] | None = None
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    txn: str = "",
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Problem:
-    """Problem details; `code` is a stable word for programs."""
-    said = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail, "code": code}
+    """Problem details; `code` is a stable word for programs, `more` are members of our own."""
+    said: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "code": code,
+        **(more or {}),
+    }
     if txn:
         said["instance"] = f"urn:hauberk:txn:{txn}"
     fields = {"content-type": MEDIA_TYPE, "cache-control": "no-store", **(headers or {})}

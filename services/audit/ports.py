@@ -78,7 +78,19 @@ class Inbox(Protocol):
         ...
 
 
-class Reader(Protocol):
+class KeyReader(Protocol):
+    """What opening sealed fields needs to read."""
+
+    @property
+    def organisation(self) -> str:
+        """Whose keys; empty for the platform's."""
+
+    async def keys(self, ids: Sequence[str]) -> Sequence[SubjectKey]:
+        """The wrapped keys of these ids that were not erased."""
+        ...
+
+
+class Reader(KeyReader, Protocol):
     """One chain as a caller may see it: of the caller's organisation, or the platform's for an operator."""
 
     @property
@@ -109,8 +121,8 @@ class Reader(Protocol):
         """The last checkpoint up to and with a position."""
         ...
 
-    async def keys(self, ids: Sequence[str]) -> Sequence[SubjectKey]:
-        """The wrapped keys of these ids that were not erased."""
+    async def cut(self) -> Signed | None:
+        """The last place up to which the chain may be gone into archives."""
         ...
 
     async def keys_of(self, tags: Sequence[bytes]) -> Sequence[str]:

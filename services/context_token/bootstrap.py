@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+
+from hauberk.common.v1 import decision_pb2 as common
 from hauberk.context_token.v1 import context_token_service_pb2 as pb
 from hauberk.context_token.v1 import context_token_service_pb2_grpc as rpc
 
@@ -9,9 +12,11 @@ from services.context_token.adapters.permissions import TenancyPermissions
 from services.context_token.adapters.redis_store import RedisBodyStore
 from services.context_token.adapters.sealing import KekSealer
 from services.context_token.adapters.signing import KeySigner
-from services.context_token.exchange import Exchange, Terms
+from services.context_token.exchange import Exchange, Reused, Terms
+from services.context_token.policy.model import Grant
 from services.context_token.servicer import ContextTokenServicer
 from services.context_token.settings import ContextTokenSettings
+from services.kit.audit import Event, EventClass
 from services.kit.redis import RedisStore
 from services.kit.server import App, Mount, Wiring
 from services.kit.settings import SettingsError
@@ -37,7 +42,38 @@ async def build(settings: ContextTokenSettings, wiring: Wiring) -> App:
         most_seconds=settings.context_token_seconds,
         scopes=settings.context_token_scopes,
     )
-    exchange = Exchange(terms, store=store, sealer=sealer, signer=signer, permissions=permissions, clock=wiring.clock)
+    exchange = Exchange(
+        terms,
+        store=store,
+        sealer=sealer,
+        signer=signer,
+        permissions=permissions,
+        clock=wiring.clock,
+        reused=_reused(wiring),
+    )
     descriptor = pb.DESCRIPTOR.services_by_name["ContextTokenService"]
     servicer = ContextTokenServicer(exchange, signer)
     return App("context-token", [Mount(servicer, rpc.add_ContextTokenServiceServicer_to_server, descriptor)])
+
+
+def _reused(wiring: Wiring) -> Reused | None:
+    if wiring.trail is None:
+        return None
+    trail = wiring.trail
+
+    async def said(grant: Grant) -> None:
+        event = Event(
+            event_id=f"{secrets.token_hex(8)}/context-token/token_reused/{secrets.token_hex(6)}",
+            code="context_token.token_reused",
+            at=wiring.clock.now(),
+            kind=EventClass.CRITICAL,
+            outcome=common.OUTCOME_DENY,
+            reason=common.REASON_CONTEXT_NOT_ACCEPTED,
+            organisation=grant.organisation,
+            actor=grant.subject,
+            txn=grant.txn,
+            facts={"kind": "context", "session": grant.session_id, "key": grant.key_id},
+        )
+        await trail.emit(event)
+
+    return said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import string
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from services.context_token.policy import decide as rules
@@ -18,6 +19,7 @@ from services.kit.epochs import grounds_of
 from services.kit.errors import NotFound
 from services.kit.logs import logger
 
+Reused = Callable[[Grant], Awaitable[None]]
 _ALPHABET = string.digits + string.ascii_letters
 
 
@@ -75,7 +77,10 @@ class Exchange:
         signer: Signer,
         permissions: Permissions,
         clock: Clock,
+        reused: Reused | None = None,
     ) -> None:
+        """`reused` is told of a single-use token that somebody else had redeemed before."""
+        self._reused = reused
         self._terms = terms
         self._store = store
         self._sealer = sealer
@@ -106,6 +111,8 @@ class Exchange:
         grant, brand = found, brand_of(found, self._terms.trust_domain)
         record = await self._store.take(grant, consumer)
         if isinstance(record, Cause):
+            if record is Cause.REPLAYED and self._reused is not None:
+                await self._reused(grant)
             return _refused(record, consumer, grant)
         body = self._sealer.open(_place(grant, brand), Sealed(record, grant.digest))
         if body is None:

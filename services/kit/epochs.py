@@ -5,7 +5,7 @@ One grammar for auth (which raises them), for the feed (which carries them) and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ ORGANISATION = "o"
 # Rises with that of every single token: while it never did, no token's own epoch need be looked for.
 ANY_TOKEN = "t:" + "0" * 22
 _KEY_PREFIX = "key_"
+_HELD = ("u:", "k:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,16 @@ def session(session_id: str) -> str:
 def token(token_id: str) -> str:
     """Name of the epoch of one token of an issuer."""
     return f"t:{token_id}"
+
+
+def hold(name: str) -> str:
+    """Name of the epoch of a hold on a user or a key, given by its own name: odd while the hold stands."""
+    return f"h:{name}"
+
+
+def holds(names: Iterable[str]) -> list[str]:
+    """The holds that may stand on whoever stands on these names."""
+    return [hold(name) for name in names if name.startswith(_HELD)]
 
 
 def epoch_claims(epochs: Epochs) -> dict[str, int]:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from services.kit.caller import Caller
-from services.kit.epochs import grounds_of
+from services.kit.epochs import grounds_of, holds
 from services.kit.errors import Unauthenticated
 from services.kit.logs import logger
 
@@ -94,7 +94,9 @@ class Guard:
         if not risen:
             return False
         carried = grounds_of(caller).carried(caller.epochs)
-        return any(risen[name][0] > epoch for name, epoch in carried.items() if name in risen)
+        if any(risen[name][0] > epoch for name, epoch in carried.items() if name in risen):
+            return True
+        return any(risen[name][0] % 2 == 1 for name in holds(carried) if name in risen)
 
     def _note(self, rise: Rise, now: float) -> None:
         names = self._risen.setdefault(rise.organisation, {})

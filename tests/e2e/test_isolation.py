@@ -57,7 +57,7 @@ _LEFT_OUT = (
 )
 MARK = "theirs"
 LIMIT = "user_brand.messages.hour"
-ENOUGH = ("user_brand.messages.minute", LIMIT)
+ENOUGH = ("user_brand.messages.minute", LIMIT, "api_key.requests.minute")
 # What a field of these names holds is content, in which an identifier is a word like any other.
 _CONTENT = re.compile(r"(.*\.)?texts?(\[\d+\])?")
 # What the other organisation is known by: its own names, ids that were drawn for it, and what it called things.

@@ -15,7 +15,7 @@ _LINE = re.compile(r"\r\n|\n|\r(?!\Z)")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its data lines joined; `name` is empty for an unnamed one. Comments, ids and retry times are dropped."""
+    """One event: its data lines joined, its name if it has one. Comments, ids and retry times are dropped."""
 
     data: str
     name: str = ""

@@ -38,6 +38,9 @@ _BEFORE: LiteralString = (
     "SELECT " + SIGNED + " FROM audit.checkpoints c WHERE c.org_id = %s AND c.sequence <= %s"  # noqa: S608 - constants
     " ORDER BY c.sequence DESC LIMIT 1"
 )
+_CUT: LiteralString = (
+    "SELECT " + SIGNED + " FROM audit.cuts c WHERE c.org_id = %s ORDER BY c.sequence DESC LIMIT 1"  # noqa: S608 - constants
+)
 _KEYS: LiteralString = (
     "SELECT key_id, kid, wrapped FROM audit.subject_keys"
     " WHERE org_id = %s AND key_id = ANY (%s) AND wrapped IS NOT NULL"
@@ -118,6 +121,11 @@ class TenantReader:
     async def before(self, position: int) -> Signed | None:
         """See the port."""
         rows = await self._rows(_BEFORE, [self.organisation, position])
+        return signed(rows[0]) if rows else None
+
+    async def cut(self) -> Signed | None:
+        """See the port."""
+        rows = await self._rows(_CUT, [self.organisation])
         return signed(rows[0]) if rows else None
 
     async def keys(self, ids: Sequence[str]) -> Sequence[SubjectKey]:

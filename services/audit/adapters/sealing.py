@@ -20,6 +20,7 @@ _FOUND: LiteralString = (
     "SELECT " + LINK + " FROM audit.platform_found(%s, %s, %s, %s, %s, %s, %s, %s, %s) e ORDER BY e.at, e.sequence"  # noqa: S608 - constants
 )
 _LAST: LiteralString = "SELECT " + SIGNED + " FROM audit.last_checkpoint(%s) c"  # noqa: S608 - constants
+_CUT: LiteralString = "SELECT " + SIGNED + " FROM audit.last_cut(%s) c"  # noqa: S608 - constants
 _UNANCHORED: LiteralString = "SELECT " + SIGNED + " FROM audit.unanchored(%s, %s) c ORDER BY c.org_id, c.sequence"  # noqa: S608 - constants
 _CHECKPOINTS: LiteralString = (
     "SELECT c.sequence, " + SIGNED + " FROM audit.checkpoints_of('', %s, %s) c ORDER BY c.sequence"  # noqa: S608 - constants
@@ -143,6 +144,11 @@ class PlatformReader:
         """See the port."""
         statement: LiteralString = "SELECT " + SIGNED + " FROM audit.checkpoint_before('', %s) c"  # noqa: S608 - constants
         rows = await self._store.rows(statement, [position])
+        return signed(rows[0]) if rows else None
+
+    async def cut(self) -> Signed | None:
+        """See the port."""
+        rows = await self._store.rows(_CUT, [""])
         return signed(rows[0]) if rows else None
 
     async def keys(self, ids: Sequence[str]) -> Sequence[SubjectKey]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from services.audit.policy import Link, NotCanonicalError, Record, decode
 from services.audit.policy.personal import KEY_PREFIX, Split, merged
-from services.audit.ports import Inbox, Reader, SubjectKey
+from services.audit.ports import Inbox, KeyReader, SubjectKey
 from services.kit.key_kinds import AUDIT_KEK
 from services.kit.keys import Derived, KeyPort, VersionedSecret
 from services.kit.sealing import Box, Seal, SealBrokenError, derive, new_key, parts
@@ -79,7 +79,7 @@ class Vault:
         """Asks the store for every key anew: one of them was destroyed."""
         self._known.clear()
 
-    async def open(self, reader: Reader, links: Sequence[Link]) -> list[Opened]:
+    async def open(self, reader: KeyReader, links: Sequence[Link]) -> list[Opened]:
         """Events with what can still be read of them. Keys are asked for each time: an erasure counts at once."""
         records = [_decoded(link) for link in links]
         wanted = {key_id for record in records if record for key_id, _ in record.sealed or ()}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.audit.policy import Finding, Head, Mark, Problem, Signature, Statements, Verification
+from services.audit.policy.cut import begins_at
 from services.audit.ports import Anchor, AnchorBrokenError, Reader
 
 _MARKS = 1000
@@ -60,8 +61,14 @@ class Verifier:
         self._genuine, self._anchors, self._page, self._most = genuine, anchors, page, most
 
     async def verify(self, reader: Reader, start: Head | None = None) -> Outcome:
-        """Reads up to where the chain ended when this began; events that come meanwhile do not disturb it."""
+        """Reads up to where the chain ended when this began; events that come meanwhile do not disturb it. A chain whose
+        beginning lies in archives is walked from its signed cut on."""
         start = start or Head()
+        signed = await reader.cut()
+        cut = begins_at(signed, reader.organisation, self._genuine) if signed else Head()
+        if cut is None:
+            return Outcome(Finding(Problem.SIGNATURE, 0), 0, start.hash, done=True)
+        start = cut if cut.sequence > start.sequence else start
         head, _ = await reader.head()
         walk = Verification(reader.organisation, head, start)
         sources = [_Marks(reader, anchor, self._genuine, start.sequence) for anchor in (None, *self._anchors)]
@@ -72,7 +79,8 @@ class Verifier:
         if not finished and not walk.finding.problem:
             return _outcome(walk, walk.finding, done=False)
         if not walk.finding.problem:
-            walk.end(*await reader.head())
+            ended, last = await reader.head()
+            walk.end(ended, max(last, cut.sequence))  # nothing may be left after the cut
         wrong = [source.statements.finding for source in sources if source.statements.finding.problem]
         # A forged signature explains more than that its chain is not the one at the anchors.
         if wrong and walk.finding.problem in (Problem.NONE, Problem.ANCHOR):

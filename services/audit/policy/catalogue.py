@@ -44,13 +44,14 @@ def event_type(
     return EventType(code, frozenset(classes.split()), frozenset(facts) | known, known, ocsf)
 
 
-_GATEWAY = ("workload", "decided_by", "degraded")
+_GATEWAY = ("workload", "decided_by", "degraded", "key", "session")
+_LOOKED = ("checked", "checked_characters", "checked_pieces", "not_checked", "removed")
 # What services put on record beside the calls of the contract.
 OWN = (
-    event_type("gateway.admit", DECISION, (*_GATEWAY, "credential")),
+    event_type("gateway.admit", DECISION, (*_GATEWAY, "credential", "key_prefix", "milli_usd")),
     event_type("gateway.check", DECISION, (*_GATEWAY, "credential")),
-    event_type("gateway.complete", DECISION, _GATEWAY),
-    event_type("gateway.complete_stream", DECISION, _GATEWAY),
+    event_type("gateway.complete", DECISION, (*_GATEWAY, *_LOOKED)),
+    event_type("gateway.complete_stream", DECISION, (*_GATEWAY, *_LOOKED)),
     event_type("gateway.authorize_tool_call", DECISION, (*_GATEWAY, "tool", "arguments_sha256")),
     event_type("malicious_cors", DECISION, ("target", "brand", "origin", "workload"), ocsf=AUTHENTICATION),
     event_type("auth.challenge_misconfigured", CRITICAL, ("target", "brand", "provider", "cause")),
@@ -68,7 +69,15 @@ OWN = (
     event_type("audit.verify_platform", "critical decision", (*CALL, "from", "to", "problem")),
     event_type("audit.export_platform", "critical decision", (*CALL, "from", "to", "format")),
     event_type("audit.chain_broken", CRITICAL, ("target", "problem", "sequence")),
+    event_type("auth.token_reused", CRITICAL, ("kind", "session"), ocsf=AUTHENTICATION),
+    event_type("context_token.token_reused", CRITICAL, ("kind", "session", "key"), ocsf=AUTHENTICATION),
+    event_type("audit.incident_opened", CRITICAL, ("incident", "rule", "mode", "initiator")),
+    event_type("audit.incident_action", CRITICAL, ("incident", "action", "action_id", "state", "initiator")),
     event_type("audit.anchor_behind", CRITICAL, ("anchor", "cause")),
+    event_type("audit.retention_run", CRITICAL, ("run", "rows", "problem")),
+    event_type("audit.retention_dropped", CRITICAL, ("rows",)),
+    event_type("audit.retention_held", CRITICAL, ("hold", "scope")),
+    event_type("audit.retention_released", CRITICAL, ("hold",)),
 )
 # Calls whose fact `about` is a user's id.
 ABOUT_PEOPLE = frozenset(

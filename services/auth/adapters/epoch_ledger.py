@@ -25,6 +25,14 @@ _RISE: LiteralString = (
     " ELSE greatest(e.expires_at, excluded.expires_at) END"
     " RETURNING epoch, extract(epoch FROM raised_at)"
 )
+_TURN: LiteralString = (
+    "INSERT INTO auth.epochs AS e (org_id, name, epoch, raised_at)"
+    " SELECT %(org)s, %(name)s, 1, clock_timestamp() WHERE %(hold)s OR EXISTS"
+    " (SELECT FROM auth.epochs AS k WHERE k.org_id = %(org)s AND k.name = %(name)s)"
+    " ON CONFLICT (org_id, name) DO UPDATE SET epoch = e.epoch + 1,"
+    " raised_at = greatest(e.raised_at, clock_timestamp()) WHERE (e.epoch %% 2 = 1) <> %(hold)s"
+    " RETURNING epoch, extract(epoch FROM raised_at)"
+)
 
 
 class PostgresEpochLedger:
@@ -49,6 +57,13 @@ class PostgresEpochLedger:
             row = await (await connection.execute(_RISE, [organisation, name, keep_until])).fetchone()
         assert row is not None  # noqa: S101 - an upsert that returns nothing raised before
         return _mark(row)
+
+    async def turn(self, proof: Proven, organisation: str, name: str, *, hold: bool) -> Mark | None:
+        """One statement, so that two who ask at once turn it once."""
+        values = {"org": organisation, "name": name, "hold": hold}
+        async with self._database.tenant(proof) as connection:
+            row = await (await connection.execute(_TURN, values)).fetchone()
+        return None if row is None else _mark(row)
 
 
 def _mark(row: Sequence[Any]) -> Mark:

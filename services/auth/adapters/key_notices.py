@@ -6,13 +6,14 @@ from typing import Any, LiteralString
 
 from services.auth.adapters.key_rows import COLUMNS, moment, record_of, write_notice
 from services.auth.policy.api_keys import KeyRecord, OnLeak
-from services.auth.ports.keys import Due, Target, TargetState
+from services.auth.ports.keys import Due, TargetState
 from services.kit.errors import Unavailable
 from services.kit.key_kinds import WEBHOOK_KEK
 from services.kit.keys import Derived, KeyPort
 from services.kit.postgres import Connection, Database, Proven
 from services.kit.sealing import Box, SealBrokenError
 from services.kit.sealing import Seal as KeySeal
+from services.kit.webhooks import Target
 
 _ON_LEAK: LiteralString = "SELECT on_leak FROM auth.key_settings WHERE org_id = hauberk.current_org()"
 _DONE: LiteralString = (

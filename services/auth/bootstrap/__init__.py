@@ -14,11 +14,12 @@ from services.auth.adapters.directory import TenancyDirectory
 from services.auth.adapters.epoch_feed import PostgresFeedStore
 from services.auth.adapters.epoch_ledger import PostgresEpochLedger
 from services.auth.adapters.epoch_mirror import RedisEpochMirror
-from services.auth.adapters.jwks.addresses import Reach
 from services.auth.adapters.jwks.cache import JwksCache
 from services.auth.adapters.jwks.kept import KeptSet, usable
 from services.auth.adapters.jwks.source import FileSource, Source, UrlSource, client
+from services.auth.adapters.key_trail import KeyTrail
 from services.auth.adapters.keys import KeyPepper, KeySigner
+from services.auth.adapters.managers import PostgresManagers
 from services.auth.adapters.policy_file import load_policy
 from services.auth.adapters.rate_limiter import PeerRateLimiter
 from services.auth.adapters.session_store import PostgresSessionStore
@@ -28,6 +29,7 @@ from services.auth.bootstrap.keys import Shared, key_flows
 from services.auth.flows.abuse_reports import AbuseReports
 from services.auth.flows.admissions import Admissions
 from services.auth.flows.authenticate import Authenticator, Kind, Verifier
+from services.auth.flows.containment import Containment
 from services.auth.flows.context_tokens import ContextTokenVerifier
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.feed import Feed, Following
@@ -36,14 +38,16 @@ from services.auth.flows.memberships import Memberships
 from services.auth.flows.minting import Minter
 from services.auth.flows.revocation import Revocation
 from services.auth.flows.session_activity import SessionActivity
-from services.auth.flows.session_verifier import SessionVerifier
+from services.auth.flows.session_verifier import Reused, SessionVerifier
 from services.auth.flows.sessions import Making, Sessions
 from services.auth.policy.document import AuthPolicy, PolicyError
 from services.auth.policy.jwt_shape import IssuerRules
+from services.auth.policy.sessions import SessionRecord
 from services.auth.servicer import AuthServicer, Flows
 from services.auth.settings import AuthSettings, IssuerSettings
 from services.kit.logs import logger
 from services.kit.postgres import Database
+from services.kit.reach import Reach
 from services.kit.redis import RedisStore
 from services.kit.revocations import Guard
 from services.kit.run import issuer_of
@@ -75,7 +79,9 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
     session_store = PostgresSessionStore(database)
     activity = SessionActivity(session_store, minter.proof)
     wiring.stack.push_async_callback(activity.flush)  # before the database is closed
-    by_session = SessionVerifier(session_store, book, pepper, activity, clock, shape, settings.memory_seconds)
+    by_session = SessionVerifier(
+        session_store, book, pepper, activity, clock, shape, settings.memory_seconds, _reused(wiring)
+    )
     verifiers[Kind.SESSION] = by_session
     making = Making(shape, pepper, clock, policy.session_limits, minter.proof)
     flows = Flows(
@@ -90,6 +96,7 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
         following,
         edge_flows(settings, wiring, redis, database, policy.challenge, policy.edge),
         reports := AbuseReports(PeerRateLimiter(lambda: wiring.channel("ratelimit"))),
+        Containment(book, keyed.store, session_store, PostgresManagers(database), minter, clock),
     )
     mount = Mount(
         AuthServicer(flows), rpc.add_AuthServiceServicer_to_server, pb.DESCRIPTOR.services_by_name["AuthService"]
@@ -98,6 +105,16 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
     beside += _listening(following.feed, guard)
     caches = [keyed.memory.clear, by_jwt.clear, by_session.clear, memberships.clear]
     return App("auth", [mount], beside, caches=caches, guard=guard)
+
+
+def _reused(wiring: Wiring) -> Reused:
+    trail = KeyTrail(wiring.trail, wiring.clock)
+
+    async def said(record: SessionRecord) -> None:
+        facts = {"kind": "session", "session": record.session_id}
+        await trail.put(record.organisation, "auth.token_reused", record.subject, facts)
+
+    return said
 
 
 def _policy(settings: AuthSettings) -> AuthPolicy:

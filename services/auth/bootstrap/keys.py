@@ -6,12 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from services.auth.adapters.jwks.addresses import Reach
 from services.auth.adapters.key_notices import PostgresKeySettings, PostgresOutbox, Seal
 from services.auth.adapters.key_store import PostgresKeyStore
 from services.auth.adapters.key_trail import KeyTrail
 from services.auth.adapters.key_uses import PostgresKeyUses
-from services.auth.adapters.webhooks import WebhookSender, acceptable, client
 from services.auth.flows.api_keys import ApiKeyVerifier, KeyMemory
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.key_leaks import LeakReports
@@ -24,7 +22,9 @@ from services.auth.flows.minting import Minter
 from services.auth.ports import Pepper
 from services.auth.settings import AuthSettings
 from services.kit.postgres import Database
+from services.kit.reach import Reach
 from services.kit.server import Wiring
+from services.kit.webhooks import WebhookSender, acceptable, client
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ class Admissions:
         marks = await self._book.read_grounds(admission.organisation, grounds)
         if epochs.snapshot(marks, grounds) != admission.epochs:
             return _refused(Cause.EPOCH_OVERTAKEN, presented_by)
+        if epochs.held(marks):
+            return _refused(Cause.HELD, presented_by)
         return Continued(Cause.NONE, self._minter.mint(caller), admission)
 
 

@@ -96,6 +96,8 @@ class Authenticator:
         if isinstance(found, Cause):
             return _refused(asked, txn, found)
         verified, marks = found
+        if epochs.held(marks):
+            return _refused(asked, txn, Cause.HELD)
         brand = select_brand(verified.brand, asked.brand)
         if brand is None:
             return _refused(asked, txn, Cause.WRONG_BRAND)

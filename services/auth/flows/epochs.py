@@ -14,6 +14,7 @@ from services.kit.caller import Caller
 from services.kit.epochs import Grounds, grounds_of
 from services.kit.errors import Unauthenticated, Unavailable
 from services.kit.logs import logger
+from services.kit.postgres import Proven
 
 R = TypeVar("R")
 
@@ -31,7 +32,9 @@ class EpochBook:
         self._changed = changed
 
     async def read(self, organisation: str, names: Sequence[str]) -> dict[str, Mark]:
-        """A mark for every name; one the mirror does not have is asked of the ledger, never assumed."""
+        """A mark for every name, and for every hold that may stand on one; what the mirror does not have is asked of the
+        ledger, never assumed."""
+        names = [*names, *naming.holds(names)]
         known = await self._mirror.read(organisation, names)
         marks = {name: mark for name, mark in zip(names, known, strict=True) if mark is not None}
         missing = [name for name in names if name not in marks]
@@ -82,6 +85,19 @@ class EpochBook:
             await self.rise(caller, naming.ANY_TOKEN, keep_until)
         return await self.change(caller.organisation, name, commit)
 
+    async def next(self, proof: Proven, organisation: str, name: str) -> Mark:
+        """Commits the next epoch of a name, for use within `change`."""
+        return await self._ledger.rise(proof, organisation, name)
+
+    async def turn(self, proof: Proven, organisation: str, name: str, *, hold: bool) -> bool:
+        """Puts a hold on a name, or lifts it; False when it was so already."""
+
+        async def commit() -> tuple[bool, Mark | None]:
+            mark = await self._ledger.turn(proof, organisation, naming.hold(name), hold=hold)
+            return mark is not None, mark
+
+        return await self.change(organisation, naming.hold(name), commit)
+
     async def require_current(self, caller: Caller) -> None:
         """Raises Unauthenticated when the caller was revoked after its token was minted.
 
@@ -94,4 +110,4 @@ class EpochBook:
         """Whether nothing that the caller stands on was revoked since its token was minted."""
         grounds = grounds_of(caller)
         marks = await self.read_grounds(caller.organisation, grounds)
-        return epochs.snapshot(marks, grounds) == caller.epochs
+        return epochs.snapshot(marks, grounds) == caller.epochs and not epochs.held(marks)

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.minting import Minter
 from services.auth.policy.api_keys import OnLeak
-from services.auth.ports.keys import Due, KeySettingsStore, Outbox, Sender, Target, TargetState
+from services.auth.ports.keys import Due, KeySettingsStore, Outbox, Sender, TargetState
 from services.kit.caller import Caller
 from services.kit.clock import Clock
 from services.kit.errors import InvalidArgument, KitError, NotFound
 from services.kit.logs import logger
+from services.kit.webhooks import Target
 
 POLL_SECONDS = 5.0
 PLAN_SECONDS = 60.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from services.auth.flows.api_keys import BrandOf
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.key_management import Shape
@@ -21,6 +23,8 @@ from services.kit.epochs import Grounds, key_of
 _NOBODY = Grounds("nobody", "none", "key_" + "0" * 22, "ses_" + "0" * 22).names()
 NOBODY = ("no-organisation", _NOBODY)
 
+Reused = Callable[[SessionRecord], Awaitable[None]]
+
 
 class SessionVerifier:
     """Shape, digest, record, epochs: in that order, the dear steps last."""
@@ -34,7 +38,10 @@ class SessionVerifier:
         clock: Clock,
         shape: Shape,
         memory_seconds: float,
+        reused: Reused | None = None,
     ) -> None:
+        """`reused` is told of a session that is presented again after its successor was made: one of two has stolen it."""
+        self._reused = reused
         self._store = store
         self._book = book
         self._pepper = pepper
@@ -89,6 +96,8 @@ class SessionVerifier:
             self._memory.drop(digests[0])
             record, remembered = await self._store.by_digest(digests), False
             cause = sessions.decide(record, marks, self._clock.now())
+        if record is not None and cause is Cause.SESSION_ROTATED and self._reused is not None:
+            await self._reused(record)
         if record is None or cause is not Cause.NONE:
             return cause
         if not remembered:

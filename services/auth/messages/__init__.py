@@ -14,6 +14,7 @@ from hauberk.common.v1 import decision_pb2
 from services.auth.policy.api_keys import KeyRecord
 from services.auth.policy.causes import Cause
 from services.kit.caller import Caller
+from services.kit.epochs import key_of
 from services.kit.errors import InvalidArgument
 
 _CURSOR = re.compile(r"(\d{1,17})\.(key_[0-9A-Za-z]{16,32})")
@@ -40,6 +41,8 @@ def principal(caller: Caller) -> pb.Principal:
         subject=caller.subject,
         plan=caller.plan,
         scopes=sorted(caller.scopes),
+        key_id=key_of(caller.credential_id),
+        session_id=caller.session_id,
     )
 
 

@@ -61,6 +61,7 @@ class Cause(Enum):
     SESSION_MUST_ROTATE = "session_must_rotate"
     # Any of them
     EPOCH_OVERTAKEN = "epoch_overtaken"
+    HELD = "held"
     WRONG_BRAND = "wrong_brand"
     NOT_A_MEMBER = "not_a_member"
     ORGANISATION_SUSPENDED = "organisation_suspended"

@@ -19,6 +19,7 @@ class Mark:
 
 Marks = Mapping[str, Mark]
 _ONCE = ("s:", "t:")
+_COUNTED = ("k:", "h:")  # judged by their number, not by when it rose
 
 
 def overtaken(issued_at: float, marks: Marks, slack: float = 0.0) -> bool:
@@ -30,8 +31,13 @@ def overtaken(issued_at: float, marks: Marks, slack: float = 0.0) -> bool:
     return any(
         mark.epoch > 0 and (name.startswith(_ONCE) or issued_at <= mark.raised_at + slack)
         for name, mark in marks.items()
-        if not name.startswith("k:")
+        if not name.startswith(_COUNTED)
     )
+
+
+def held(marks: Marks) -> bool:
+    """Whether a hold stands on anything: its epoch is odd."""
+    return any(mark.epoch % 2 == 1 for name, mark in marks.items() if name.startswith("h:"))
 
 
 def snapshot(marks: Marks, grounds: Grounds) -> Epochs:

@@ -95,6 +95,11 @@ class EpochLedger(Protocol):
         never accepted again after that moment anyway. Raises Unavailable."""
         ...
 
+    async def turn(self, proof: Proven, organisation: str, name: str, *, hold: bool) -> Mark | None:
+        """Commits the next epoch of a hold when that makes it stand, or not stand, as asked; None: it did already.
+        Raises Unavailable."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:

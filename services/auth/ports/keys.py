@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from services.auth.policy.api_keys import KeyRecord, OnLeak
 from services.auth.ports import Digest
 from services.kit.postgres import Proven
+from services.kit.webhooks import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,6 @@ class UseStore(Protocol):
     async def by_pepper(self, now: float) -> dict[str, tuple[int, int]]:
         """Keys kept, and of those usable, for each version of the pepper. Raises Unavailable."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where an organisation's notices go."""
-
-    url: str
-    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

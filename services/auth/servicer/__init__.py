@@ -6,6 +6,7 @@ from hauberk.auth.v1 import auth_service_pb2_grpc as rpc
 
 from services.auth.servicer.api_keys import ApiKeys, KeyDecisions
 from services.auth.servicer.challenges import Challenges
+from services.auth.servicer.containment import Containing
 from services.auth.servicer.credentials import Credentials
 from services.auth.servicer.edge import Edge
 from services.auth.servicer.flows import Flows
@@ -16,7 +17,7 @@ __all__ = ["AuthServicer", "Flows"]
 
 
 class AuthServicer(
-    Credentials, ApiKeys, KeyDecisions, Revocations, SessionParts, Challenges, Edge, rpc.AuthServiceServicer
+    Credentials, ApiKeys, KeyDecisions, Revocations, SessionParts, Challenges, Edge, Containing, rpc.AuthServiceServicer
 ):
     """What is not overridden here is not served yet: the boundary answers UNIMPLEMENTED."""
 

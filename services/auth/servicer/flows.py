@@ -9,6 +9,7 @@ from services.auth.flows.admissions import Admissions
 from services.auth.flows.asking import Asking
 from services.auth.flows.authenticate import Authenticator
 from services.auth.flows.challenges import Challenges
+from services.auth.flows.containment import Containment
 from services.auth.flows.edge import Edges
 from services.auth.flows.feed import Following
 from services.auth.flows.key_leaks import LeakReports
@@ -45,6 +46,7 @@ class Flows:
     following: Following
     edge: EdgeFlows
     reports: AbuseReports
+    containment: Containment
 
 
 class Part:

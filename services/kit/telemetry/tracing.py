@@ -115,6 +115,21 @@ def failed(active: Span, error: Exception) -> None:
     active.set_status(Status(StatusCode.ERROR))
 
 
+@contextmanager
+def serving(
+    tracer: trace.Tracer, carrier: Mapping[str, str], name: str, attributes: Mapping[Attr, Plain]
+) -> Iterator[Span]:
+    """The server span of a request, a child of the one in `carrier`; what happens within is of this tracer's service."""
+    parent = otel_context.attach(extract(carrier) if carrier else otel_context.Context())
+    own = _tracer.set(tracer)
+    try:
+        with span(name, attributes, SpanKind.SERVER) as active:
+            yield active
+    finally:
+        _tracer.reset(own)
+        otel_context.detach(parent)
+
+
 class Telemetry:
     """The server span of every call, with its outcome, and its duration as a metric."""
 
@@ -132,15 +147,9 @@ class Telemetry:
         if self._tracer is _OFF:
             return await self._measured(call, proceed)
         carrier = {k: v for k, v in call.context.invocation_metadata() or () if k in {"traceparent", "tracestate"}}
-        parent = otel_context.attach(extract(carrier) if carrier else otel_context.Context())
-        own = _tracer.set(self._tracer)
-        try:
-            method = call.method.lstrip("/")
-            with span(method, {Attr.RPC_SYSTEM: "grpc", Attr.RPC_METHOD: method}, SpanKind.SERVER):
-                return await self._measured(call, proceed)
-        finally:
-            _tracer.reset(own)
-            otel_context.detach(parent)
+        method = call.method.lstrip("/")
+        with serving(self._tracer, carrier, method, {Attr.RPC_SYSTEM: "grpc", Attr.RPC_METHOD: method}):
+            return await self._measured(call, proceed)
 
     async def _measured(self, call: Call, proceed: Proceed) -> Any:
         started = time.perf_counter()

@@ -72,6 +72,14 @@ class Abuse:
         held, replayed = await self._store.signal([accused], report, self.rules)
         return Outcome([(accused.culprit, held[0])]), replayed
 
+    async def by_name(self, accused: Accused, kind: str, event: str) -> Outcome:
+        """Against a subject that an incident is about, as the audit service names it."""
+        rule = self._kinds.get(kind)
+        if rule is None or self.rules is None or accused.culprit is None or accused.culprit not in rule.subjects:
+            return Outcome()
+        found, replayed = await self._against(accused, Report(kind, rule.millionths(), event))
+        return Outcome(found.held, replayed)
+
     async def by_query(self, identity: Identity, sketch: bytes) -> bool:
         """One question of the caller, as a sketch; True when it completes a burst of nearly equal ones."""
         rule = self._kinds.get(EXTRACTION)

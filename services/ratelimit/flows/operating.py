@@ -91,6 +91,12 @@ class Operating:
         held, counters = await self._cleared(accused, limits, wipe=penalty, budget=budget)
         return Done(counters, [(accused.culprit, held)] if penalty and not held.nothing else [])
 
+    async def forgive(self, target: Target) -> list[tuple[Culprit | None, Held]]:
+        """What an incident put on a subject is wiped; whoever takes it back has it on record."""
+        accused = named(target)
+        held, _ = await self._cleared(accused, [], wipe=True, budget=False)
+        return [] if held.nothing else [(accused.culprit, held)]
+
     async def _cleared(
         self, accused: Accused, limits: list[str], *, wipe: bool, budget: bool
     ) -> tuple[Held, list[Counter]]:
@@ -119,6 +125,13 @@ class Operating:
         if rule.algorithm is Algorithm.LIVE:
             raise InvalidArgument.of("limit_id", f"{limit_id} counts what is in flight, which ends by itself")
         return _counted_by(rule.subject, target)
+
+
+def named(target: Target) -> Accused:
+    """The one subject of an incident; raises InvalidArgument unless it is exactly one that can be penalised."""
+    if sum(map(bool, (target.user, target.api_key_id, target.client_address))) != 1:
+        raise InvalidArgument.of("user", "exactly one of user, api_key_id and client_address")
+    return _culprit(target)
 
 
 def _needs(value: str, name: str) -> str:

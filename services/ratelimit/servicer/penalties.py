@@ -12,7 +12,7 @@ from hauberk.ratelimit.v1 import ratelimit_service_pb2 as pb
 
 from services.kit.caller import Caller, current_caller, current_workload
 from services.ratelimit.flows.abuse import EXTRACTION, Abuse
-from services.ratelimit.flows.operating import Operating, Target
+from services.ratelimit.flows.operating import Operating, Target, named
 from services.ratelimit.policy.learning import Estimator
 from services.ratelimit.policy.model import Decision, Identity, Level, Override
 from services.ratelimit.policy.penalties import Culprit, Held
@@ -56,6 +56,16 @@ class PenaltyPart:
         )
         return pb.SignalAddressResponse(penalties=self._shown(found.held), replayed=found.replayed)
 
+    async def PenaliseSubject(self, request: pb.PenaliseSubjectRequest, _context: Any) -> pb.PenaliseSubjectResponse:
+        """For the audit service: whom an incident is about."""
+        found = await self._beside.abuse.by_name(named(_target(request)), request.kind, request.event_id)
+        return pb.PenaliseSubjectResponse(penalties=self._shown(found.held), replayed=found.replayed)
+
+    async def ForgiveSubject(self, request: pb.ForgiveSubjectRequest, _context: Any) -> pb.ForgiveSubjectResponse:
+        """The way back."""
+        held = await self._beside.operating.forgive(_target(request))
+        return pb.ForgiveSubjectResponse(penalties=self._shown(held))
+
     async def Grant(self, request: pb.GrantRequest, _context: Any) -> pb.GrantResponse:
         """Another amount for a while; in force here at once, elsewhere within seconds."""
         seconds = request.ttl.seconds + request.ttl.nanos / 1e9
@@ -94,6 +104,16 @@ class PenaltyPart:
         rules = self._beside.abuse.rules
         observed = rules is not None and not rules.enforced
         return [penalty(culprit.value, what, observed=observed) for culprit, what in held if culprit is not None]
+
+
+def _target(request: pb.PenaliseSubjectRequest | pb.ForgiveSubjectRequest) -> Target:
+    return Target(
+        organisation=request.organisation,
+        brand=request.brand,
+        user=request.user,
+        api_key_id=request.api_key_id,
+        client_address=request.client_address,
+    )
 
 
 def identity_of(caller: Caller) -> Identity:

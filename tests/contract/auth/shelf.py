@@ -10,13 +10,11 @@ from typing import Any
 
 from services.auth.adapters.epoch_ledger import PostgresEpochLedger
 from services.auth.adapters.epoch_mirror import RedisEpochMirror
-from services.auth.adapters.jwks.addresses import Reach
 from services.auth.adapters.key_notices import PostgresKeySettings, PostgresOutbox, Seal
 from services.auth.adapters.key_store import PostgresKeyStore
 from services.auth.adapters.key_trail import KeyTrail
 from services.auth.adapters.key_uses import PostgresKeyUses
 from services.auth.adapters.keys import KeyPepper, KeySigner
-from services.auth.adapters.webhooks import WebhookSender, acceptable, client
 from services.auth.flows.api_keys import ApiKeyVerifier, KeyMemory
 from services.auth.flows.epochs import EpochBook
 from services.auth.flows.key_leaks import LeakReports
@@ -35,7 +33,9 @@ from services.kit.audit import Event
 from services.kit.caller import Caller
 from services.kit.keys import VersionedSecret
 from services.kit.postgres import Database
+from services.kit.reach import Reach
 from services.kit.redis import RedisStore
+from services.kit.webhooks import WebhookSender, acceptable, client
 from tests.contract.auth.house import TestKeys
 from tests.support.stores import DataStores
 from tests.unit.auth.fakes import HandClock, MemoryDirectory

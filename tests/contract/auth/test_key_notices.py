@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from services.auth.adapters.jwks.addresses import PUBLIC, Reach
-from services.auth.adapters.webhooks import WebhookSender, acceptable, client
 from services.auth.flows.key_notices import MOST_ATTEMPTS, pause
 from services.auth.policy.api_keys import OnLeak
 from services.auth.policy.causes import Cause
 from services.auth.ports.keys import Target
 from services.kit.errors import InvalidArgument, NotFound
+from services.kit.reach import PUBLIC, Reach
+from services.kit.webhooks import WebhookSender, acceptable, client
 from tests.contract.auth.shelf import DAY, Shelf, opened_shelf
 from tests.support.stores import DataStores, prepared_stores
 

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from services.auth.adapters.jwks.addresses import PUBLIC, Reach, resolve
 from services.auth.adapters.jwks.source import SourceError, UrlSource, client
+from services.kit.reach import PUBLIC, Reach, resolve
 from tests.unit.auth.issuer import jwk, key_set
 
 GOOD = key_set(jwk())

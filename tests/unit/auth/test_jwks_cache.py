@@ -14,10 +14,10 @@ import pytest
 import pytest_asyncio
 
 from services.auth.adapters.jwks import source
-from services.auth.adapters.jwks.addresses import Reach
 from services.auth.adapters.jwks.cache import CachePolicy, JwksCache
 from services.auth.adapters.jwks.source import FileSource, UrlSource, client
 from services.kit.errors import Unavailable
+from services.kit.reach import Reach
 from tests.unit.auth.fakes import HandClock
 from tests.unit.auth.issuer import OTHER_RSA_KEY, jwk, key_set
 

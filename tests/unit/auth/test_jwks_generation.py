@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from services.auth.adapters.jwks.addresses import PUBLIC
 from services.auth.adapters.jwks.cache import CachePolicy, JwksCache
 from services.auth.adapters.jwks.source import UrlSource, client
 from services.kit.errors import Unavailable
+from services.kit.reach import PUBLIC
 from tests.unit.auth.fakes import HandClock
 from tests.unit.auth.issuer import OTHER_RSA_KEY, jwk, key_set
 

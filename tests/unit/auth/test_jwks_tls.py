@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.auth.adapters.jwks.addresses import Reach
 from services.auth.adapters.jwks.source import SourceError, UrlSource, client
+from services.kit.reach import Reach
 from tests.unit.auth.issuer import jwk, key_set
 
 GOOD = key_set(jwk())

@@ -73,6 +73,82 @@ EXPORT_FORM_OCSF: ExportForm.ValueType  # 2
 """JSON Lines of OCSF events for a collector; personal fields are readable."""
 Global___ExportForm: _TypeAlias = ExportForm  # noqa: Y015
 
+class _PlaybookMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlaybookModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlaybookMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLAYBOOK_MODE_UNSPECIFIED: _PlaybookMode.ValueType  # 0
+    """Not stated: observe."""
+    PLAYBOOK_MODE_OBSERVE: _PlaybookMode.ValueType  # 1
+    """Only an incident is opened; what would have been done is written into it."""
+    PLAYBOOK_MODE_SUGGEST: _PlaybookMode.ValueType  # 2
+    """Every action waits for approval."""
+    PLAYBOOK_MODE_ENFORCE: _PlaybookMode.ValueType  # 3
+    """Actions are done at once, within the caps."""
+
+class PlaybookMode(_PlaybookMode, metaclass=_PlaybookModeEnumTypeWrapper):
+    """Where a playbook's actions stop."""
+
+PLAYBOOK_MODE_UNSPECIFIED: PlaybookMode.ValueType  # 0
+"""Not stated: observe."""
+PLAYBOOK_MODE_OBSERVE: PlaybookMode.ValueType  # 1
+"""Only an incident is opened; what would have been done is written into it."""
+PLAYBOOK_MODE_SUGGEST: PlaybookMode.ValueType  # 2
+"""Every action waits for approval."""
+PLAYBOOK_MODE_ENFORCE: PlaybookMode.ValueType  # 3
+"""Actions are done at once, within the caps."""
+Global___PlaybookMode: _TypeAlias = PlaybookMode  # noqa: Y015
+
+class _ActionVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ActionVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ActionVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ACTION_VERDICT_UNSPECIFIED: _ActionVerdict.ValueType  # 0
+    """Not stated: refused."""
+    ACTION_VERDICT_APPROVE: _ActionVerdict.ValueType  # 1
+    """Do it."""
+    ACTION_VERDICT_UNDO: _ActionVerdict.ValueType  # 2
+    """Take it back; what waits is dropped."""
+
+class ActionVerdict(_ActionVerdict, metaclass=_ActionVerdictEnumTypeWrapper):
+    """What a person decides about an action."""
+
+ACTION_VERDICT_UNSPECIFIED: ActionVerdict.ValueType  # 0
+"""Not stated: refused."""
+ACTION_VERDICT_APPROVE: ActionVerdict.ValueType  # 1
+"""Do it."""
+ACTION_VERDICT_UNDO: ActionVerdict.ValueType  # 2
+"""Take it back; what waits is dropped."""
+Global___ActionVerdict: _TypeAlias = ActionVerdict  # noqa: Y015
+
+class _Resolution:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ResolutionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Resolution.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESOLUTION_UNSPECIFIED: _Resolution.ValueType  # 0
+    """Not stated: refused."""
+    RESOLUTION_RESOLVED: _Resolution.ValueType  # 1
+    """It was one, and is over; actions run out by themselves."""
+    RESOLUTION_FALSE_POSITIVE: _Resolution.ValueType  # 2
+    """It was none: every action is taken back."""
+
+class Resolution(_Resolution, metaclass=_ResolutionEnumTypeWrapper):
+    """How an incident ended."""
+
+RESOLUTION_UNSPECIFIED: Resolution.ValueType  # 0
+"""Not stated: refused."""
+RESOLUTION_RESOLVED: Resolution.ValueType  # 1
+"""It was one, and is over; actions run out by themselves."""
+RESOLUTION_FALSE_POSITIVE: Resolution.ValueType  # 2
+"""It was none: every action is taken back."""
+Global___Resolution: _TypeAlias = Resolution  # noqa: Y015
+
 @_typing.final
 class Event(_message.Message):
     """One event."""
@@ -744,3 +820,749 @@ class GetCheckpointKeysResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCheckpointKeysResponse: _TypeAlias = GetCheckpointKeysResponse  # noqa: Y015
+
+@_typing.final
+class IncidentAction(_message.Message):
+    """One action of a playbook."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    SUBJECT_KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    DONE_AT_FIELD_NUMBER: _builtins.int
+    action_id: _builtins.str
+    """Id."""
+    action: _builtins.str
+    """What: "block_user", "throttle" and others."""
+    subject_kind: _builtins.str
+    """Kind of subject: "user", "key", "address", "session", "organisation"."""
+    subject: _builtins.str
+    """Subject; empty when it was erased."""
+    state: _builtins.str
+    """"observed", "waiting", "doing", "done", "undoing", "undone", "dropped" or "failed"."""
+    why: _builtins.str
+    """Why it waits: "suggested", "cap", "last_admin", "always"; else empty."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it is taken back by itself; unset = never, or it cannot be."""
+
+    @_builtins.property
+    def done_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was done."""
+
+    def __init__(
+        self,
+        *,
+        action_id: _builtins.str = ...,
+        action: _builtins.str = ...,
+        subject_kind: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        state: _builtins.str = ...,
+        why: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        done_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["done_at", b"done_at", "expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "action_id", b"action_id", "done_at", b"done_at", "expires_at", b"expires_at", "state", b"state", "subject", b"subject", "subject_kind", b"subject_kind", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IncidentAction: _TypeAlias = IncidentAction  # noqa: Y015
+
+@_typing.final
+class Incident(_message.Message):
+    """One incident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    OPENED_AT_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    """Id."""
+    rule: _builtins.str
+    """Rule that fired."""
+    severity: _builtins.str
+    """"low", "medium", "high" or "critical"."""
+    state: _builtins.str
+    """"new", "contained", "resolved" or "false_positive"."""
+    @_builtins.property
+    def opened_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was opened."""
+
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___IncidentAction]:
+        """Actions, in their order; only GetIncident fills them."""
+
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        severity: _builtins.str = ...,
+        state: _builtins.str = ...,
+        opened_at: _timestamp_pb2.Timestamp | None = ...,
+        actions: _abc.Iterable[Global___IncidentAction] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opened_at", b"opened_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "incident_id", b"incident_id", "opened_at", b"opened_at", "rule", b"rule", "severity", b"severity", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Incident: _TypeAlias = Incident  # noqa: Y015
+
+@_typing.final
+class Playbook(_message.Message):
+    """One playbook as it stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYBOOK_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
+    playbook: _builtins.str
+    """Name: that of its rule."""
+    mode: Global___PlaybookMode.ValueType
+    """Mode."""
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its actions, in order."""
+
+    def __init__(
+        self,
+        *,
+        playbook: _builtins.str = ...,
+        mode: Global___PlaybookMode.ValueType = ...,
+        actions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "mode", b"mode", "playbook", b"playbook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Playbook: _TypeAlias = Playbook  # noqa: Y015
+
+@_typing.final
+class ListIncidentsRequest(_message.Message):
+    """Request of ListIncidents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Rows wanted, 1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """Token of the next page from the page before."""
+    state: _builtins.str
+    """Only incidents in this state; empty = any."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        state: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIncidentsRequest: _TypeAlias = ListIncidentsRequest  # noqa: Y015
+
+@_typing.final
+class ListIncidentsResponse(_message.Message):
+    """Response of ListIncidents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = the last page."""
+    @_builtins.property
+    def incidents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Incident]:
+        """Incidents, without their actions."""
+
+    def __init__(
+        self,
+        *,
+        incidents: _abc.Iterable[Global___Incident] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incidents", b"incidents", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIncidentsResponse: _TypeAlias = ListIncidentsResponse  # noqa: Y015
+
+@_typing.final
+class GetIncidentRequest(_message.Message):
+    """Request of GetIncident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    """Incident."""
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident_id", b"incident_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIncidentRequest: _TypeAlias = GetIncidentRequest  # noqa: Y015
+
+@_typing.final
+class GetIncidentResponse(_message.Message):
+    """Response of GetIncident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    MARKDOWN_FIELD_NUMBER: _builtins.int
+    JSON_FIELD_NUMBER: _builtins.int
+    markdown: _builtins.str
+    """Report as Markdown."""
+    json: _builtins.str
+    """Report as JSON."""
+    @_builtins.property
+    def incident(self) -> Global___Incident:
+        """The incident."""
+
+    def __init__(
+        self,
+        *,
+        incident: Global___Incident | None = ...,
+        markdown: _builtins.str = ...,
+        json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident", "json", b"json", "markdown", b"markdown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetIncidentResponse: _TypeAlias = GetIncidentResponse  # noqa: Y015
+
+@_typing.final
+class CloseIncidentRequest(_message.Message):
+    """Request of CloseIncident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    """Incident."""
+    resolution: Global___Resolution.ValueType
+    """How it ended."""
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+        resolution: Global___Resolution.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident_id", b"incident_id", "resolution", b"resolution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseIncidentRequest: _TypeAlias = CloseIncidentRequest  # noqa: Y015
+
+@_typing.final
+class CloseIncidentResponse(_message.Message):
+    """Response of CloseIncident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def incident(self) -> Global___Incident:
+        """The incident."""
+
+    def __init__(
+        self,
+        *,
+        incident: Global___Incident | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseIncidentResponse: _TypeAlias = CloseIncidentResponse  # noqa: Y015
+
+@_typing.final
+class DecideActionRequest(_message.Message):
+    """Request of DecideAction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    """Incident."""
+    action_id: _builtins.str
+    """Action."""
+    verdict: Global___ActionVerdict.ValueType
+    """What is decided."""
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+        action_id: _builtins.str = ...,
+        verdict: Global___ActionVerdict.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "incident_id", b"incident_id", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideActionRequest: _TypeAlias = DecideActionRequest  # noqa: Y015
+
+@_typing.final
+class DecideActionResponse(_message.Message):
+    """Response of DecideAction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def action(self) -> Global___IncidentAction:
+        """The action as it is now."""
+
+    def __init__(
+        self,
+        *,
+        action: Global___IncidentAction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideActionResponse: _TypeAlias = DecideActionResponse  # noqa: Y015
+
+@_typing.final
+class ListPlaybooksRequest(_message.Message):
+    """Request of ListPlaybooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlaybooksRequest: _TypeAlias = ListPlaybooksRequest  # noqa: Y015
+
+@_typing.final
+class ListPlaybooksResponse(_message.Message):
+    """Response of ListPlaybooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYBOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def playbooks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Playbook]:
+        """Playbooks."""
+
+    def __init__(
+        self,
+        *,
+        playbooks: _abc.Iterable[Global___Playbook] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["playbooks", b"playbooks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlaybooksResponse: _TypeAlias = ListPlaybooksResponse  # noqa: Y015
+
+@_typing.final
+class PutPlaybookModeRequest(_message.Message):
+    """Request of PutPlaybookMode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYBOOK_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    playbook: _builtins.str
+    """Playbook."""
+    mode: Global___PlaybookMode.ValueType
+    """Mode from now on."""
+    def __init__(
+        self,
+        *,
+        playbook: _builtins.str = ...,
+        mode: Global___PlaybookMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "playbook", b"playbook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPlaybookModeRequest: _TypeAlias = PutPlaybookModeRequest  # noqa: Y015
+
+@_typing.final
+class PutPlaybookModeResponse(_message.Message):
+    """Response of PutPlaybookMode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYBOOK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def playbook(self) -> Global___Playbook:
+        """The playbook."""
+
+    def __init__(
+        self,
+        *,
+        playbook: Global___Playbook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["playbook", b"playbook"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["playbook", b"playbook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPlaybookModeResponse: _TypeAlias = PutPlaybookModeResponse  # noqa: Y015
+
+@_typing.final
+class ListPlatformIncidentsRequest(_message.Message):
+    """Request of ListPlatformIncidents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Rows wanted, 1 to 200; 0 = 50."""
+    page_token: _builtins.str
+    """Token of the next page from the page before."""
+    state: _builtins.str
+    """Only incidents in this state; empty = any."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        state: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlatformIncidentsRequest: _TypeAlias = ListPlatformIncidentsRequest  # noqa: Y015
+
+@_typing.final
+class ListPlatformIncidentsResponse(_message.Message):
+    """Response of ListPlatformIncidents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty = the last page."""
+    @_builtins.property
+    def incidents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Incident]:
+        """Incidents, without their actions."""
+
+    def __init__(
+        self,
+        *,
+        incidents: _abc.Iterable[Global___Incident] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incidents", b"incidents", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlatformIncidentsResponse: _TypeAlias = ListPlatformIncidentsResponse  # noqa: Y015
+
+@_typing.final
+class GetPlatformIncidentRequest(_message.Message):
+    """Request of GetPlatformIncident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    """Incident."""
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident_id", b"incident_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlatformIncidentRequest: _TypeAlias = GetPlatformIncidentRequest  # noqa: Y015
+
+@_typing.final
+class GetPlatformIncidentResponse(_message.Message):
+    """Response of GetPlatformIncident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    MARKDOWN_FIELD_NUMBER: _builtins.int
+    JSON_FIELD_NUMBER: _builtins.int
+    markdown: _builtins.str
+    """Report as Markdown."""
+    json: _builtins.str
+    """Report as JSON."""
+    @_builtins.property
+    def incident(self) -> Global___Incident:
+        """The incident."""
+
+    def __init__(
+        self,
+        *,
+        incident: Global___Incident | None = ...,
+        markdown: _builtins.str = ...,
+        json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident", "json", b"json", "markdown", b"markdown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPlatformIncidentResponse: _TypeAlias = GetPlatformIncidentResponse  # noqa: Y015
+
+@_typing.final
+class ClosePlatformIncidentRequest(_message.Message):
+    """Request of ClosePlatformIncident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    RESOLUTION_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    """Incident."""
+    resolution: Global___Resolution.ValueType
+    """How it ended."""
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+        resolution: Global___Resolution.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident_id", b"incident_id", "resolution", b"resolution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePlatformIncidentRequest: _TypeAlias = ClosePlatformIncidentRequest  # noqa: Y015
+
+@_typing.final
+class ClosePlatformIncidentResponse(_message.Message):
+    """Response of ClosePlatformIncident."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def incident(self) -> Global___Incident:
+        """The incident."""
+
+    def __init__(
+        self,
+        *,
+        incident: Global___Incident | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incident", b"incident"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePlatformIncidentResponse: _TypeAlias = ClosePlatformIncidentResponse  # noqa: Y015
+
+@_typing.final
+class DecidePlatformActionRequest(_message.Message):
+    """Request of DecidePlatformAction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCIDENT_ID_FIELD_NUMBER: _builtins.int
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    incident_id: _builtins.str
+    """Incident."""
+    action_id: _builtins.str
+    """Action."""
+    verdict: Global___ActionVerdict.ValueType
+    """What is decided."""
+    def __init__(
+        self,
+        *,
+        incident_id: _builtins.str = ...,
+        action_id: _builtins.str = ...,
+        verdict: Global___ActionVerdict.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "incident_id", b"incident_id", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecidePlatformActionRequest: _TypeAlias = DecidePlatformActionRequest  # noqa: Y015
+
+@_typing.final
+class DecidePlatformActionResponse(_message.Message):
+    """Response of DecidePlatformAction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def action(self) -> Global___IncidentAction:
+        """The action as it is now."""
+
+    def __init__(
+        self,
+        *,
+        action: Global___IncidentAction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecidePlatformActionResponse: _TypeAlias = DecidePlatformActionResponse  # noqa: Y015
+
+@_typing.final
+class ListPlatformPlaybooksRequest(_message.Message):
+    """Request of ListPlatformPlaybooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlatformPlaybooksRequest: _TypeAlias = ListPlatformPlaybooksRequest  # noqa: Y015
+
+@_typing.final
+class ListPlatformPlaybooksResponse(_message.Message):
+    """Response of ListPlatformPlaybooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYBOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def playbooks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Playbook]:
+        """Playbooks."""
+
+    def __init__(
+        self,
+        *,
+        playbooks: _abc.Iterable[Global___Playbook] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["playbooks", b"playbooks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPlatformPlaybooksResponse: _TypeAlias = ListPlatformPlaybooksResponse  # noqa: Y015
+
+@_typing.final
+class PutPlatformPlaybookModeRequest(_message.Message):
+    """Request of PutPlatformPlaybookMode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYBOOK_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    playbook: _builtins.str
+    """Playbook."""
+    mode: Global___PlaybookMode.ValueType
+    """Mode from now on."""
+    def __init__(
+        self,
+        *,
+        playbook: _builtins.str = ...,
+        mode: Global___PlaybookMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "playbook", b"playbook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPlatformPlaybookModeRequest: _TypeAlias = PutPlatformPlaybookModeRequest  # noqa: Y015
+
+@_typing.final
+class PutPlatformPlaybookModeResponse(_message.Message):
+    """Response of PutPlatformPlaybookMode."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYBOOK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def playbook(self) -> Global___Playbook:
+        """The playbook."""
+
+    def __init__(
+        self,
+        *,
+        playbook: Global___Playbook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["playbook", b"playbook"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["playbook", b"playbook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPlatformPlaybookModeResponse: _TypeAlias = PutPlatformPlaybookModeResponse  # noqa: Y015

@@ -80,6 +80,66 @@ class AuditServiceStub:
                 request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportRequest.SerializeToString,
                 response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportResponse.FromString,
                 _registered_method=True)
+        self.ListIncidents = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/ListIncidents',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListIncidentsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListIncidentsResponse.FromString,
+                _registered_method=True)
+        self.GetIncident = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/GetIncident',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetIncidentRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetIncidentResponse.FromString,
+                _registered_method=True)
+        self.CloseIncident = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/CloseIncident',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.CloseIncidentRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.CloseIncidentResponse.FromString,
+                _registered_method=True)
+        self.DecideAction = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/DecideAction',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecideActionRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecideActionResponse.FromString,
+                _registered_method=True)
+        self.ListPlaybooks = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/ListPlaybooks',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlaybooksRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlaybooksResponse.FromString,
+                _registered_method=True)
+        self.PutPlaybookMode = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/PutPlaybookMode',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlaybookModeRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlaybookModeResponse.FromString,
+                _registered_method=True)
+        self.ListPlatformIncidents = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/ListPlatformIncidents',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformIncidentsRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformIncidentsResponse.FromString,
+                _registered_method=True)
+        self.GetPlatformIncident = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/GetPlatformIncident',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetPlatformIncidentRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetPlatformIncidentResponse.FromString,
+                _registered_method=True)
+        self.ClosePlatformIncident = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/ClosePlatformIncident',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ClosePlatformIncidentRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ClosePlatformIncidentResponse.FromString,
+                _registered_method=True)
+        self.DecidePlatformAction = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/DecidePlatformAction',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecidePlatformActionRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecidePlatformActionResponse.FromString,
+                _registered_method=True)
+        self.ListPlatformPlaybooks = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/ListPlatformPlaybooks',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformPlaybooksRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformPlaybooksResponse.FromString,
+                _registered_method=True)
+        self.PutPlatformPlaybookMode = channel.unary_unary(
+                '/hauberk.audit.v1.AuditService/PutPlatformPlaybookMode',
+                request_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlatformPlaybookModeRequest.SerializeToString,
+                response_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlatformPlaybookModeResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -150,6 +210,90 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListIncidents(self, request, context):
+        """Lists the caller's organisation's incidents, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetIncident(self, request, context):
+        """One of the caller's organisation's incidents with its report; the reading is audited.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseIncident(self, request, context):
+        """Closes one of the caller's organisation's incidents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideAction(self, request, context):
+        """Approves or takes back an action of one of the caller's organisation's incidents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlaybooks(self, request, context):
+        """Lists the playbooks with the caller's organisation's modes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutPlaybookMode(self, request, context):
+        """Sets the mode of a playbook for the caller's organisation's incidents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlatformIncidents(self, request, context):
+        """Lists the platform's incidents, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlatformIncident(self, request, context):
+        """One of the platform's incidents with its report; the reading is audited.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClosePlatformIncident(self, request, context):
+        """Closes one of the platform's incidents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecidePlatformAction(self, request, context):
+        """Approves or takes back an action of one of the platform's incidents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPlatformPlaybooks(self, request, context):
+        """Lists the playbooks with the platform's modes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutPlatformPlaybookMode(self, request, context):
+        """Sets the mode of a playbook for the platform's incidents.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -197,6 +341,66 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.Export,
                     request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportRequest.FromString,
                     response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportResponse.SerializeToString,
+            ),
+            'ListIncidents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIncidents,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListIncidentsRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListIncidentsResponse.SerializeToString,
+            ),
+            'GetIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetIncident,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetIncidentRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetIncidentResponse.SerializeToString,
+            ),
+            'CloseIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseIncident,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.CloseIncidentRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.CloseIncidentResponse.SerializeToString,
+            ),
+            'DecideAction': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideAction,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecideActionRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecideActionResponse.SerializeToString,
+            ),
+            'ListPlaybooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlaybooks,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlaybooksRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlaybooksResponse.SerializeToString,
+            ),
+            'PutPlaybookMode': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPlaybookMode,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlaybookModeRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlaybookModeResponse.SerializeToString,
+            ),
+            'ListPlatformIncidents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlatformIncidents,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformIncidentsRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformIncidentsResponse.SerializeToString,
+            ),
+            'GetPlatformIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlatformIncident,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetPlatformIncidentRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetPlatformIncidentResponse.SerializeToString,
+            ),
+            'ClosePlatformIncident': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosePlatformIncident,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ClosePlatformIncidentRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ClosePlatformIncidentResponse.SerializeToString,
+            ),
+            'DecidePlatformAction': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecidePlatformAction,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecidePlatformActionRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecidePlatformActionResponse.SerializeToString,
+            ),
+            'ListPlatformPlaybooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPlatformPlaybooks,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformPlaybooksRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformPlaybooksResponse.SerializeToString,
+            ),
+            'PutPlatformPlaybookMode': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPlatformPlaybookMode,
+                    request_deserializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlatformPlaybookModeRequest.FromString,
+                    response_serializer=hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlatformPlaybookModeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -443,6 +647,330 @@ class AuditService:
             '/hauberk.audit.v1.AuditService/Export',
             hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportRequest.SerializeToString,
             hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIncidents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/ListIncidents',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListIncidentsRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListIncidentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/GetIncident',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetIncidentRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetIncidentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/CloseIncident',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.CloseIncidentRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.CloseIncidentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideAction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/DecideAction',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecideActionRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecideActionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlaybooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/ListPlaybooks',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlaybooksRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlaybooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPlaybookMode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/PutPlaybookMode',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlaybookModeRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlaybookModeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlatformIncidents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/ListPlatformIncidents',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformIncidentsRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformIncidentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlatformIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/GetPlatformIncident',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetPlatformIncidentRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.GetPlatformIncidentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClosePlatformIncident(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/ClosePlatformIncident',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ClosePlatformIncidentRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ClosePlatformIncidentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecidePlatformAction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/DecidePlatformAction',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecidePlatformActionRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.DecidePlatformActionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPlatformPlaybooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/ListPlatformPlaybooks',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformPlaybooksRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.ListPlatformPlaybooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPlatformPlaybookMode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.audit.v1.AuditService/PutPlatformPlaybookMode',
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlatformPlaybookModeRequest.SerializeToString,
+            hauberk_dot_audit_dot_v1_dot_audit__service__pb2.PutPlatformPlaybookModeResponse.FromString,
             options,
             channel_credentials,
             insecure,

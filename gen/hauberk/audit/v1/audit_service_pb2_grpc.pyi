@@ -53,6 +53,30 @@ class AuditServiceStub:
     """The public keys of checkpoints, as a JSON Web Key Set: keep them where whoever verifies trusts them."""
     Export: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ExportRequest, _audit_service_pb2.ExportResponse]
     """Exports the caller's organisation's trail for offline verification."""
+    ListIncidents: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListIncidentsRequest, _audit_service_pb2.ListIncidentsResponse]
+    """Lists the caller's organisation's incidents, the newest first."""
+    GetIncident: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetIncidentRequest, _audit_service_pb2.GetIncidentResponse]
+    """One of the caller's organisation's incidents with its report; the reading is audited."""
+    CloseIncident: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.CloseIncidentRequest, _audit_service_pb2.CloseIncidentResponse]
+    """Closes one of the caller's organisation's incidents."""
+    DecideAction: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.DecideActionRequest, _audit_service_pb2.DecideActionResponse]
+    """Approves or takes back an action of one of the caller's organisation's incidents."""
+    ListPlaybooks: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListPlaybooksRequest, _audit_service_pb2.ListPlaybooksResponse]
+    """Lists the playbooks with the caller's organisation's modes."""
+    PutPlaybookMode: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.PutPlaybookModeRequest, _audit_service_pb2.PutPlaybookModeResponse]
+    """Sets the mode of a playbook for the caller's organisation's incidents."""
+    ListPlatformIncidents: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListPlatformIncidentsRequest, _audit_service_pb2.ListPlatformIncidentsResponse]
+    """Lists the platform's incidents, the newest first."""
+    GetPlatformIncident: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetPlatformIncidentRequest, _audit_service_pb2.GetPlatformIncidentResponse]
+    """One of the platform's incidents with its report; the reading is audited."""
+    ClosePlatformIncident: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ClosePlatformIncidentRequest, _audit_service_pb2.ClosePlatformIncidentResponse]
+    """Closes one of the platform's incidents."""
+    DecidePlatformAction: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.DecidePlatformActionRequest, _audit_service_pb2.DecidePlatformActionResponse]
+    """Approves or takes back an action of one of the platform's incidents."""
+    ListPlatformPlaybooks: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListPlatformPlaybooksRequest, _audit_service_pb2.ListPlatformPlaybooksResponse]
+    """Lists the playbooks with the platform's modes."""
+    PutPlatformPlaybookMode: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.PutPlatformPlaybookModeRequest, _audit_service_pb2.PutPlatformPlaybookModeResponse]
+    """Sets the mode of a playbook for the platform's incidents."""
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -79,6 +103,30 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """The public keys of checkpoints, as a JSON Web Key Set: keep them where whoever verifies trusts them."""
     Export: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ExportRequest, _audit_service_pb2.ExportResponse]  # type: ignore[assignment]
     """Exports the caller's organisation's trail for offline verification."""
+    ListIncidents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListIncidentsRequest, _audit_service_pb2.ListIncidentsResponse]  # type: ignore[assignment]
+    """Lists the caller's organisation's incidents, the newest first."""
+    GetIncident: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetIncidentRequest, _audit_service_pb2.GetIncidentResponse]  # type: ignore[assignment]
+    """One of the caller's organisation's incidents with its report; the reading is audited."""
+    CloseIncident: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.CloseIncidentRequest, _audit_service_pb2.CloseIncidentResponse]  # type: ignore[assignment]
+    """Closes one of the caller's organisation's incidents."""
+    DecideAction: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.DecideActionRequest, _audit_service_pb2.DecideActionResponse]  # type: ignore[assignment]
+    """Approves or takes back an action of one of the caller's organisation's incidents."""
+    ListPlaybooks: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListPlaybooksRequest, _audit_service_pb2.ListPlaybooksResponse]  # type: ignore[assignment]
+    """Lists the playbooks with the caller's organisation's modes."""
+    PutPlaybookMode: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.PutPlaybookModeRequest, _audit_service_pb2.PutPlaybookModeResponse]  # type: ignore[assignment]
+    """Sets the mode of a playbook for the caller's organisation's incidents."""
+    ListPlatformIncidents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListPlatformIncidentsRequest, _audit_service_pb2.ListPlatformIncidentsResponse]  # type: ignore[assignment]
+    """Lists the platform's incidents, the newest first."""
+    GetPlatformIncident: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetPlatformIncidentRequest, _audit_service_pb2.GetPlatformIncidentResponse]  # type: ignore[assignment]
+    """One of the platform's incidents with its report; the reading is audited."""
+    ClosePlatformIncident: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ClosePlatformIncidentRequest, _audit_service_pb2.ClosePlatformIncidentResponse]  # type: ignore[assignment]
+    """Closes one of the platform's incidents."""
+    DecidePlatformAction: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.DecidePlatformActionRequest, _audit_service_pb2.DecidePlatformActionResponse]  # type: ignore[assignment]
+    """Approves or takes back an action of one of the platform's incidents."""
+    ListPlatformPlaybooks: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListPlatformPlaybooksRequest, _audit_service_pb2.ListPlatformPlaybooksResponse]  # type: ignore[assignment]
+    """Lists the playbooks with the platform's modes."""
+    PutPlatformPlaybookMode: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.PutPlatformPlaybookModeRequest, _audit_service_pb2.PutPlatformPlaybookModeResponse]  # type: ignore[assignment]
+    """Sets the mode of a playbook for the platform's incidents."""
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """What happened, why, and a proof that nobody altered it."""
@@ -147,5 +195,89 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ExportResponse, _abc.Awaitable[_audit_service_pb2.ExportResponse]]:
         """Exports the caller's organisation's trail for offline verification."""
+
+    def ListIncidents(
+        self,
+        request: _audit_service_pb2.ListIncidentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.ListIncidentsResponse, _abc.Awaitable[_audit_service_pb2.ListIncidentsResponse]]:
+        """Lists the caller's organisation's incidents, the newest first."""
+
+    def GetIncident(
+        self,
+        request: _audit_service_pb2.GetIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.GetIncidentResponse, _abc.Awaitable[_audit_service_pb2.GetIncidentResponse]]:
+        """One of the caller's organisation's incidents with its report; the reading is audited."""
+
+    def CloseIncident(
+        self,
+        request: _audit_service_pb2.CloseIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.CloseIncidentResponse, _abc.Awaitable[_audit_service_pb2.CloseIncidentResponse]]:
+        """Closes one of the caller's organisation's incidents."""
+
+    def DecideAction(
+        self,
+        request: _audit_service_pb2.DecideActionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.DecideActionResponse, _abc.Awaitable[_audit_service_pb2.DecideActionResponse]]:
+        """Approves or takes back an action of one of the caller's organisation's incidents."""
+
+    def ListPlaybooks(
+        self,
+        request: _audit_service_pb2.ListPlaybooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.ListPlaybooksResponse, _abc.Awaitable[_audit_service_pb2.ListPlaybooksResponse]]:
+        """Lists the playbooks with the caller's organisation's modes."""
+
+    def PutPlaybookMode(
+        self,
+        request: _audit_service_pb2.PutPlaybookModeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.PutPlaybookModeResponse, _abc.Awaitable[_audit_service_pb2.PutPlaybookModeResponse]]:
+        """Sets the mode of a playbook for the caller's organisation's incidents."""
+
+    def ListPlatformIncidents(
+        self,
+        request: _audit_service_pb2.ListPlatformIncidentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.ListPlatformIncidentsResponse, _abc.Awaitable[_audit_service_pb2.ListPlatformIncidentsResponse]]:
+        """Lists the platform's incidents, the newest first."""
+
+    def GetPlatformIncident(
+        self,
+        request: _audit_service_pb2.GetPlatformIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.GetPlatformIncidentResponse, _abc.Awaitable[_audit_service_pb2.GetPlatformIncidentResponse]]:
+        """One of the platform's incidents with its report; the reading is audited."""
+
+    def ClosePlatformIncident(
+        self,
+        request: _audit_service_pb2.ClosePlatformIncidentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.ClosePlatformIncidentResponse, _abc.Awaitable[_audit_service_pb2.ClosePlatformIncidentResponse]]:
+        """Closes one of the platform's incidents."""
+
+    def DecidePlatformAction(
+        self,
+        request: _audit_service_pb2.DecidePlatformActionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.DecidePlatformActionResponse, _abc.Awaitable[_audit_service_pb2.DecidePlatformActionResponse]]:
+        """Approves or takes back an action of one of the platform's incidents."""
+
+    def ListPlatformPlaybooks(
+        self,
+        request: _audit_service_pb2.ListPlatformPlaybooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.ListPlatformPlaybooksResponse, _abc.Awaitable[_audit_service_pb2.ListPlatformPlaybooksResponse]]:
+        """Lists the playbooks with the platform's modes."""
+
+    def PutPlatformPlaybookMode(
+        self,
+        request: _audit_service_pb2.PutPlatformPlaybookModeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.PutPlatformPlaybookModeResponse, _abc.Awaitable[_audit_service_pb2.PutPlatformPlaybookModeResponse]]:
+        """Sets the mode of a playbook for the platform's incidents."""
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -138,6 +138,62 @@ SUBJECT_KIND_TOKEN: SubjectKind.ValueType  # 5
 """One token of an issuer, known by `issuer` and `token_id`."""
 Global___SubjectKind: _TypeAlias = SubjectKind  # noqa: Y015
 
+class _Containment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ContainmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Containment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONTAINMENT_UNSPECIFIED: _Containment.ValueType  # 0
+    """Not stated: refused."""
+    CONTAINMENT_HOLD: _Containment.ValueType  # 1
+    """Not accepted until it is lifted; everything that was issued stays, and is good again afterwards. Users and keys."""
+    CONTAINMENT_END: _Containment.ValueType  # 2
+    """Ended for good: an API key or a session; of a user, everything that was issued so far."""
+
+class Containment(_Containment, metaclass=_ContainmentEnumTypeWrapper):
+    """How somebody is contained."""
+
+CONTAINMENT_UNSPECIFIED: Containment.ValueType  # 0
+"""Not stated: refused."""
+CONTAINMENT_HOLD: Containment.ValueType  # 1
+"""Not accepted until it is lifted; everything that was issued stays, and is good again afterwards. Users and keys."""
+CONTAINMENT_END: Containment.ValueType  # 2
+"""Ended for good: an API key or a session; of a user, everything that was issued so far."""
+Global___Containment: _TypeAlias = Containment  # noqa: Y015
+
+class _ContainedKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ContainedKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ContainedKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONTAINED_KIND_UNSPECIFIED: _ContainedKind.ValueType  # 0
+    """Not stated: refused."""
+    CONTAINED_KIND_USER: _ContainedKind.ValueType  # 1
+    """A user of the organisation."""
+    CONTAINED_KIND_API_KEY: _ContainedKind.ValueType  # 2
+    """An API key."""
+    CONTAINED_KIND_SESSION: _ContainedKind.ValueType  # 3
+    """A session."""
+    CONTAINED_KIND_SESSIONS: _ContainedKind.ValueType  # 4
+    """Every session of a user."""
+
+class ContainedKind(_ContainedKind, metaclass=_ContainedKindEnumTypeWrapper):
+    """Who is contained."""
+
+CONTAINED_KIND_UNSPECIFIED: ContainedKind.ValueType  # 0
+"""Not stated: refused."""
+CONTAINED_KIND_USER: ContainedKind.ValueType  # 1
+"""A user of the organisation."""
+CONTAINED_KIND_API_KEY: ContainedKind.ValueType  # 2
+"""An API key."""
+CONTAINED_KIND_SESSION: ContainedKind.ValueType  # 3
+"""A session."""
+CONTAINED_KIND_SESSIONS: ContainedKind.ValueType  # 4
+"""Every session of a user."""
+Global___ContainedKind: _TypeAlias = ContainedKind  # noqa: Y015
+
 @_typing.final
 class Credential(_message.Message):
     """What the caller's user presents. Exactly one."""
@@ -277,6 +333,8 @@ class Principal(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
     organisation: _builtins.str
     """Organisation id."""
     brand: _builtins.str
@@ -285,6 +343,10 @@ class Principal(_message.Message):
     """User id, unique in the organisation."""
     plan: _builtins.str
     """Plan of the organisation, e.g. "free", "pro", "enterprise"."""
+    key_id: _builtins.str
+    """Id of the API key that was presented; empty for other credentials."""
+    session_id: _builtins.str
+    """Id of the session that was presented; empty for other credentials."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Scopes of the credential."""
@@ -297,10 +359,12 @@ class Principal(_message.Message):
         subject: _builtins.str = ...,
         plan: _builtins.str = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
+        key_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "organisation", b"organisation", "plan", b"plan", "scopes", b"scopes", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brand", b"brand", "key_id", b"key_id", "organisation", b"organisation", "plan", b"plan", "scopes", b"scopes", "session_id", b"session_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2722,3 +2786,119 @@ class GetJwksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetJwksResponse: _TypeAlias = GetJwksResponse  # noqa: Y015
+
+@_typing.final
+class ContainSubjectRequest(_message.Message):
+    """Request of ContainSubject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    CONTAINMENT_FIELD_NUMBER: _builtins.int
+    APPROVED_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Organisation."""
+    kind: Global___ContainedKind.ValueType
+    """Who."""
+    id: _builtins.str
+    """User, API key or session id."""
+    containment: Global___Containment.ValueType
+    """How."""
+    approved: _builtins.bool
+    """A person has approved it: also the last key that can manage keys may go."""
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+        kind: Global___ContainedKind.ValueType = ...,
+        id: _builtins.str = ...,
+        containment: Global___Containment.ValueType = ...,
+        approved: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved", b"approved", "containment", b"containment", "id", b"id", "kind", b"kind", "organisation", b"organisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainSubjectRequest: _TypeAlias = ContainSubjectRequest  # noqa: Y015
+
+@_typing.final
+class ContainSubjectResponse(_message.Message):
+    """Response of ContainSubject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """True when this call changed something; false when it was so already."""
+    needs_approval: _builtins.bool
+    """True when nothing was done because nobody could manage keys any more: a person has to approve it."""
+    def __init__(
+        self,
+        *,
+        changed: _builtins.bool = ...,
+        needs_approval: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "needs_approval", b"needs_approval"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContainSubjectResponse: _TypeAlias = ContainSubjectResponse  # noqa: Y015
+
+@_typing.final
+class LiftContainmentRequest(_message.Message):
+    """Request of LiftContainment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Organisation."""
+    kind: Global___ContainedKind.ValueType
+    """Whose hold."""
+    id: _builtins.str
+    """User or API key id."""
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+        kind: Global___ContainedKind.ValueType = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "organisation", b"organisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiftContainmentRequest: _TypeAlias = LiftContainmentRequest  # noqa: Y015
+
+@_typing.final
+class LiftContainmentResponse(_message.Message):
+    """Response of LiftContainment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGED_FIELD_NUMBER: _builtins.int
+    changed: _builtins.bool
+    """True when there was a hold."""
+    def __init__(
+        self,
+        *,
+        changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LiftContainmentResponse: _TypeAlias = LiftContainmentResponse  # noqa: Y015

@@ -200,6 +200,16 @@ class AuthServiceStub:
                 request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetJwksRequest.SerializeToString,
                 response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetJwksResponse.FromString,
                 _registered_method=True)
+        self.ContainSubject = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/ContainSubject',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ContainSubjectRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ContainSubjectResponse.FromString,
+                _registered_method=True)
+        self.LiftContainment = channel.unary_unary(
+                '/hauberk.auth.v1.AuthService/LiftContainment',
+                request_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.LiftContainmentRequest.SerializeToString,
+                response_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.LiftContainmentResponse.FromString,
+                _registered_method=True)
 
 
 class AuthServiceServicer:
@@ -439,6 +449,20 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ContainSubject(self, request, context):
+        """Contains a user, an API key or a session in an incident: holds it until that is lifted, or ends it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LiftContainment(self, request, context):
+        """Lifts a hold: whatever was issued before is good again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuthServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -606,6 +630,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetJwks,
                     request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetJwksRequest.FromString,
                     response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetJwksResponse.SerializeToString,
+            ),
+            'ContainSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.ContainSubject,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ContainSubjectRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ContainSubjectResponse.SerializeToString,
+            ),
+            'LiftContainment': grpc.unary_unary_rpc_method_handler(
+                    servicer.LiftContainment,
+                    request_deserializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.LiftContainmentRequest.FromString,
+                    response_serializer=hauberk_dot_auth_dot_v1_dot_auth__service__pb2.LiftContainmentResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1500,6 +1534,60 @@ class AuthService:
             '/hauberk.auth.v1.AuthService/GetJwks',
             hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetJwksRequest.SerializeToString,
             hauberk_dot_auth_dot_v1_dot_auth__service__pb2.GetJwksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ContainSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/ContainSubject',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ContainSubjectRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.ContainSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LiftContainment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.auth.v1.AuthService/LiftContainment',
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.LiftContainmentRequest.SerializeToString,
+            hauberk_dot_auth_dot_v1_dot_auth__service__pb2.LiftContainmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

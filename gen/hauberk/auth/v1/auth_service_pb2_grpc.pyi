@@ -103,6 +103,10 @@ class AuthServiceStub:
     """How far each process has applied the feed."""
     GetJwks: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]
     """The public keys of the transaction tokens."""
+    ContainSubject: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.ContainSubjectRequest, _auth_service_pb2.ContainSubjectResponse]
+    """Contains a user, an API key or a session in an incident: holds it until that is lifted, or ends it."""
+    LiftContainment: _grpc.UnaryUnaryMultiCallable[_auth_service_pb2.LiftContainmentRequest, _auth_service_pb2.LiftContainmentResponse]
+    """Lifts a hold: whatever was issued before is good again."""
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
@@ -179,6 +183,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """How far each process has applied the feed."""
     GetJwks: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.GetJwksRequest, _auth_service_pb2.GetJwksResponse]  # type: ignore[assignment]
     """The public keys of the transaction tokens."""
+    ContainSubject: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.ContainSubjectRequest, _auth_service_pb2.ContainSubjectResponse]  # type: ignore[assignment]
+    """Contains a user, an API key or a session in an incident: holds it until that is lifted, or ends it."""
+    LiftContainment: _aio.UnaryUnaryMultiCallable[_auth_service_pb2.LiftContainmentRequest, _auth_service_pb2.LiftContainmentResponse]  # type: ignore[assignment]
+    """Lifts a hold: whatever was issued before is good again."""
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who is asking: verifies credentials, mints transaction tokens, keeps admissions, revokes."""
@@ -417,5 +425,19 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_service_pb2.GetJwksResponse, _abc.Awaitable[_auth_service_pb2.GetJwksResponse]]:
         """The public keys of the transaction tokens."""
+
+    def ContainSubject(
+        self,
+        request: _auth_service_pb2.ContainSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.ContainSubjectResponse, _abc.Awaitable[_auth_service_pb2.ContainSubjectResponse]]:
+        """Contains a user, an API key or a session in an incident: holds it until that is lifted, or ends it."""
+
+    def LiftContainment(
+        self,
+        request: _auth_service_pb2.LiftContainmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_service_pb2.LiftContainmentResponse, _abc.Awaitable[_auth_service_pb2.LiftContainmentResponse]]:
+        """Lifts a hold: whatever was issued before is good again."""
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

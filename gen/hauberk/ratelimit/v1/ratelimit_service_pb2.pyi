@@ -1127,3 +1127,139 @@ class ResetResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResetResponse: _TypeAlias = ResetResponse  # noqa: Y015
+
+@_typing.final
+class PenaliseSubjectRequest(_message.Message):
+    """Request of PenaliseSubject: exactly one of a user of a brand, an API key and a client address."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    API_KEY_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Organisation of a user or an API key; empty for a client address."""
+    brand: _builtins.str
+    """Brand of the user; else empty."""
+    user: _builtins.str
+    """User; else empty."""
+    api_key_id: _builtins.str
+    """API key; else empty."""
+    client_address: _builtins.str
+    """Client address; else empty."""
+    kind: _builtins.str
+    """What was seen. A kind that the policy does not list counts for nothing."""
+    event_id: _builtins.str
+    """Names the event: reported again, it counts once."""
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        user: _builtins.str = ...,
+        api_key_id: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_id", b"api_key_id", "brand", b"brand", "client_address", b"client_address", "event_id", b"event_id", "kind", b"kind", "organisation", b"organisation", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PenaliseSubjectRequest: _TypeAlias = PenaliseSubjectRequest  # noqa: Y015
+
+@_typing.final
+class PenaliseSubjectResponse(_message.Message):
+    """Response of PenaliseSubject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PENALTIES_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when this event had been counted before."""
+    @_builtins.property
+    def penalties(self) -> _containers.RepeatedCompositeFieldContainer[Global___Penalty]:
+        """What is held against the subject; empty when the policy does not count this kind against it."""
+
+    def __init__(
+        self,
+        *,
+        penalties: _abc.Iterable[Global___Penalty] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["penalties", b"penalties", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PenaliseSubjectResponse: _TypeAlias = PenaliseSubjectResponse  # noqa: Y015
+
+@_typing.final
+class ForgiveSubjectRequest(_message.Message):
+    """Request of ForgiveSubject: exactly one of a user of a brand, an API key and a client address."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    BRAND_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    API_KEY_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ADDRESS_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Organisation of a user or an API key; empty for a client address."""
+    brand: _builtins.str
+    """Brand of the user; else empty."""
+    user: _builtins.str
+    """User; else empty."""
+    api_key_id: _builtins.str
+    """API key; else empty."""
+    client_address: _builtins.str
+    """Client address; else empty."""
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+        brand: _builtins.str = ...,
+        user: _builtins.str = ...,
+        api_key_id: _builtins.str = ...,
+        client_address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key_id", b"api_key_id", "brand", b"brand", "client_address", b"client_address", "organisation", b"organisation", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgiveSubjectRequest: _TypeAlias = ForgiveSubjectRequest  # noqa: Y015
+
+@_typing.final
+class ForgiveSubjectResponse(_message.Message):
+    """Response of ForgiveSubject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PENALTIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def penalties(self) -> _containers.RepeatedCompositeFieldContainer[Global___Penalty]:
+        """What was held against the subject; empty when nothing was."""
+
+    def __init__(
+        self,
+        *,
+        penalties: _abc.Iterable[Global___Penalty] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["penalties", b"penalties"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgiveSubjectResponse: _TypeAlias = ForgiveSubjectResponse  # noqa: Y015

@@ -85,6 +85,16 @@ class RateLimitServiceStub:
                 request_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ResetRequest.SerializeToString,
                 response_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ResetResponse.FromString,
                 _registered_method=True)
+        self.PenaliseSubject = channel.unary_unary(
+                '/hauberk.ratelimit.v1.RateLimitService/PenaliseSubject',
+                request_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.PenaliseSubjectRequest.SerializeToString,
+                response_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.PenaliseSubjectResponse.FromString,
+                _registered_method=True)
+        self.ForgiveSubject = channel.unary_unary(
+                '/hauberk.ratelimit.v1.RateLimitService/ForgiveSubject',
+                request_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ForgiveSubjectRequest.SerializeToString,
+                response_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ForgiveSubjectResponse.FromString,
+                _registered_method=True)
 
 
 class RateLimitServiceServicer:
@@ -163,6 +173,20 @@ class RateLimitServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PenaliseSubject(self, request, context):
+        """Penalises a subject that an incident is about.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForgiveSubject(self, request, context):
+        """Forgives what is held against a subject: undoes a penalty.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RateLimitServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -215,6 +239,16 @@ def add_RateLimitServiceServicer_to_server(servicer, server):
                     servicer.Reset,
                     request_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ResetRequest.FromString,
                     response_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ResetResponse.SerializeToString,
+            ),
+            'PenaliseSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.PenaliseSubject,
+                    request_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.PenaliseSubjectRequest.FromString,
+                    response_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.PenaliseSubjectResponse.SerializeToString,
+            ),
+            'ForgiveSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgiveSubject,
+                    request_deserializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ForgiveSubjectRequest.FromString,
+                    response_serializer=hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ForgiveSubjectResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -488,6 +522,60 @@ class RateLimitService:
             '/hauberk.ratelimit.v1.RateLimitService/Reset',
             hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ResetRequest.SerializeToString,
             hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ResetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PenaliseSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.ratelimit.v1.RateLimitService/PenaliseSubject',
+            hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.PenaliseSubjectRequest.SerializeToString,
+            hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.PenaliseSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgiveSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hauberk.ratelimit.v1.RateLimitService/ForgiveSubject',
+            hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ForgiveSubjectRequest.SerializeToString,
+            hauberk_dot_ratelimit_dot_v1_dot_ratelimit__service__pb2.ForgiveSubjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,10 @@ class RateLimitServiceStub:
     open reservations stay in their counter. FAILED_PRECONDITION when a budget is not in the store (BUDGETS_NOT_READ) or
     too many reservations are open (TOO_MANY_OPEN).
     """
+    PenaliseSubject: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.PenaliseSubjectRequest, _ratelimit_service_pb2.PenaliseSubjectResponse]
+    """Penalises a subject that an incident is about."""
+    ForgiveSubject: _grpc.UnaryUnaryMultiCallable[_ratelimit_service_pb2.ForgiveSubjectRequest, _ratelimit_service_pb2.ForgiveSubjectResponse]
+    """Forgives what is held against a subject: undoes a penalty."""
 
 @_typing.type_check_only
 class RateLimitServiceAsyncStub(RateLimitServiceStub):
@@ -85,6 +89,10 @@ class RateLimitServiceAsyncStub(RateLimitServiceStub):
     open reservations stay in their counter. FAILED_PRECONDITION when a budget is not in the store (BUDGETS_NOT_READ) or
     too many reservations are open (TOO_MANY_OPEN).
     """
+    PenaliseSubject: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.PenaliseSubjectRequest, _ratelimit_service_pb2.PenaliseSubjectResponse]  # type: ignore[assignment]
+    """Penalises a subject that an incident is about."""
+    ForgiveSubject: _aio.UnaryUnaryMultiCallable[_ratelimit_service_pb2.ForgiveSubjectRequest, _ratelimit_service_pb2.ForgiveSubjectResponse]  # type: ignore[assignment]
+    """Forgives what is held against a subject: undoes a penalty."""
 
 class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
     """How much: rate limits, token and money budgets, decided all-or-nothing in one round trip."""
@@ -161,5 +169,19 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         open reservations stay in their counter. FAILED_PRECONDITION when a budget is not in the store (BUDGETS_NOT_READ) or
         too many reservations are open (TOO_MANY_OPEN).
         """
+
+    def PenaliseSubject(
+        self,
+        request: _ratelimit_service_pb2.PenaliseSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ratelimit_service_pb2.PenaliseSubjectResponse, _abc.Awaitable[_ratelimit_service_pb2.PenaliseSubjectResponse]]:
+        """Penalises a subject that an incident is about."""
+
+    def ForgiveSubject(
+        self,
+        request: _ratelimit_service_pb2.ForgiveSubjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ratelimit_service_pb2.ForgiveSubjectResponse, _abc.Awaitable[_ratelimit_service_pb2.ForgiveSubjectResponse]]:
+        """Forgives what is held against a subject: undoes a penalty."""
 
 def add_RateLimitServiceServicer_to_server(servicer: RateLimitServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

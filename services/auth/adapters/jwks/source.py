@@ -9,8 +9,8 @@ from typing import Protocol
 
 import httpx
 
-from services.auth.adapters.jwks.addresses import PUBLIC, Reach, Resolver, resolve
 from services.auth.adapters.jwks.parse import MAX_BYTES
+from services.kit.reach import PUBLIC, Reach, Resolver, resolve
 
 CONNECT_SECONDS = 1.0
 TOTAL_SECONDS = 2.0

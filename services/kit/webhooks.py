@@ -1,4 +1,4 @@
-"""Sends notices to the address that an organisation named, signed in the manner of Standard Webhooks.
+"""Sends notices to the address that somebody named, signed in the manner of Standard Webhooks.
 
 The address is a stranger's choice: it is resolved here, every answer must be public, and the connection goes to an
 address that was checked. What comes back is not read.
@@ -10,20 +10,28 @@ import asyncio
 import base64
 import hashlib
 import hmac
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
 
-from services.auth.adapters.jwks.addresses import PUBLIC, Reach, Resolver, resolve
-from services.auth.ports.keys import Target
+from services.kit.reach import PUBLIC, Reach, Resolver, resolve
 
 TOTAL_SECONDS = 5.0
 _CONNECT_SECONDS = 2.0
 _MOST_ADDRESSES = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where notices go."""
+
+    url: str
+    secret: bytes = field(repr=False)
+
+
 class WebhookSender:
-    """`services.auth.ports.keys.Sender`."""
+    """Implements `Sender` of whoever has an outbox."""
 
     def __init__(self, client: httpx.AsyncClient, reach: Reach = PUBLIC, resolver: Resolver = resolve) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Which network addresses a key set may be fetched from.
+"""Which network addresses what somebody named may lead to: key sets are fetched there, notices are sent there.
 
 The address of an issuer is configuration, the answer of its name server is not: a name that suddenly leads to this
 machine, to its neighbours or to the metadata service of a cloud is not followed.

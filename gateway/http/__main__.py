@@ -1,0 +1,7 @@
+"""`python -m gateway.http`."""
+
+from __future__ import annotations
+
+from gateway.http.bootstrap import main
+
+raise SystemExit(main())
