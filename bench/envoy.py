@@ -1,9 +1,10 @@
 """`envoy`: requests through a real Envoy, alone and with the shipped filters, in turns with echo.
 
-Envoy and the stack are processes of their own; Envoy answers by itself in place of a product, so that what a filter adds
-is all there is to see: `added_ms` is the difference of the medians, `added_x_echo` relates it to echo in the same run.
-`ext_authz` is a client that asks several times in half a second, `ext_authz, new callers` one that was not seen in that
-time. Every request is authenticated, authorised, counted against the limits of its user and put on record.
+Envoy and the stack are processes of their own; Envoy answers by itself in place of a product, so that what a filter
+adds is all there is to see: `added_ms` is the difference of the medians, `added_x_echo` relates it to echo of the same
+run. `ext_authz` says who is asking (`envoy/identity`), `with limits` also counts each request against the limits of its
+user (`envoy/edge`); both for a client that asks several times in half a second. `new callers` were not seen in that
+time: everything is asked. Each decision is on record, on disk, before it is answered.
 """
 
 from __future__ import annotations
@@ -77,14 +78,15 @@ class Case:
 
     name: str
     file: str
-    filters: bool
+    workload: str  # empty = without the filter
     agent: Callable[[int], str]
 
 
 CASES_IN_ORDER = (
-    Case("envoy alone", "ext_authz.yaml", False, lambda _: "bench"),
-    Case("ext_authz", "ext_authz.yaml", True, lambda _: "bench"),
-    Case("ext_authz, new callers", "ext_authz.yaml", True, lambda number: f"bench-{number}"),
+    Case("envoy alone", "ext_authz.yaml", "", lambda _: "bench"),
+    Case("ext_authz", "ext_authz.yaml", "envoy/identity", lambda _: "bench"),
+    Case("ext_authz with limits", "ext_authz.yaml", "envoy/edge", lambda _: "bench"),
+    Case("ext_authz with limits, new callers", "ext_authz.yaml", "envoy/edge", lambda number: f"bench-{number}"),
 )
 
 
@@ -95,15 +97,17 @@ async def run(small: bool) -> list[Row]:
         place = await exits.enter_async_context(folder())
         stack = await exits.enter_async_context(embedded(place))
         yardstick = await exits.enter_async_context(echo.running())
-        files, port = stack.client("envoy/edge"), int(stack.address.rpartition(":")[2])
+        port = int(stack.address.rpartition(":")[2])
         ports = [
-            await exits.enter_async_context(_envoy(place, number, case, port, files))
+            await exits.enter_async_context(
+                _envoy(place, number, case, port, stack.client(case.workload or "envoy/edge"))
+            )
             for number, case in enumerate(CASES_IN_ORDER)
         ]
-        users = await _users(stack, len(CASES_IN_ORDER) * (2 * n + WARM_UP))
+        users = [await _users(stack, case.name, 2 * n + WARM_UP) for case in CASES_IN_ORDER]
         lines = [await Line.to(port) for port in ports]
         plain = await _in_turns(lines, users, yardstick, n)
-        rates = [await _rate(port, case, users, n) for port, case in zip(ports, CASES_IN_ORDER, strict=True)]
+        rates = [await _rate(*each, n) for each in zip(ports, CASES_IN_ORDER, users, strict=True)]
     base = statistics.median(plain) * 1000
     rows = [
         row(case.name, line.taken, per_second_at_16=round(rate, 1), late=line.late)
@@ -116,19 +120,19 @@ async def run(small: bool) -> list[Row]:
     return rows
 
 
-async def _in_turns(lines: list[Line], users: Users, yardstick: echo.Echo, n: int) -> list[float]:
-    for case, line in zip(CASES_IN_ORDER, lines, strict=True):
+async def _in_turns(lines: list[Line], users: list[Users], yardstick: echo.Echo, n: int) -> list[float]:
+    for case, line, own in zip(CASES_IN_ORDER, lines, users, strict=True):
         for number in range(WARM_UP):
-            await line.ask(users.next(), case.agent(number))
+            await line.ask(own.next(), case.agent(number))
         line.taken.clear()
         line.late = 0
     plain: list[float] = []
     for turn in range(ROUNDS):
         numbers = range(n * turn // ROUNDS, n * (turn + 1) // ROUNDS)
         plain += await yardstick.times(len(numbers))
-        for case, line in zip(CASES_IN_ORDER, lines, strict=True):
+        for case, line, own in zip(CASES_IN_ORDER, lines, users, strict=True):
             for number in numbers:
-                await line.ask(users.next(), case.agent(number))
+                await line.ask(own.next(), case.agent(number))
     return plain
 
 
@@ -161,8 +165,9 @@ class Users:
         return self._tokens[(self._used - 1) // PER_USER]
 
 
-async def _users(stack: Any, requests: int) -> Users:
-    names = [f"bench-{number:05d}" for number in range(requests // PER_USER + 1)]
+async def _users(stack: Any, case: str, requests: int) -> Users:
+    crowd = re.sub("[^a-z]+", "-", case)
+    names = [f"{crowd}-{number:05d}" for number in range(requests // PER_USER + 1)]
     await Administrator(stack).add(names)
     return Users([stack.user_jwt(name, ttl=3000) for name in names])
 
@@ -191,7 +196,7 @@ def _configuration(case: Case, port: int, gateway: int, files: TlsFiles) -> Docu
     del manager["tracing"]
     (host,) = manager["route_config"]["virtual_hosts"]
     host["routes"] = [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]
-    if not case.filters:
+    if not case.workload:
         manager["http_filters"] = manager["http_filters"][-1:]
     (cluster,) = (each for each in resources["clusters"] if each["name"] == "hauberk_gateway")
     resources["clusters"] = [cluster]

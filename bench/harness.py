@@ -38,6 +38,7 @@ NAMES = (
     "inspect",
     "obfuscation",
     "toolcalls",
+    "context_token",
     "audit",
     "audit_chaos",
     "retention",

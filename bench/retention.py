@@ -1,8 +1,8 @@
 """`retention`: a run over a seeded year of data of organisations on three plans, one of them held.
 
-The run is killed (SIGKILL) again and again at random moments and goes on each time. `wrong` counts what is left and should
-be gone, or is gone and should be left, by an account kept while seeding; `files` of the trail are verified offline, and what
-is left of the chains from its cut on. The trail is kept for half a year here: of seven years, a year would lose nothing.
+The run is killed (SIGKILL) again and again at random moments and goes on each time. `wrong` counts what is left and
+should be gone, or is gone and should be left, by an account kept while seeding; `files` of the trail are verified offline,
+and what is left of the chains from its cut on. The trail is kept for half a year here: of seven, a year would lose nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HOT_DAYS = 180
 
 async def run(small: bool) -> list[Row]:
     """Seeds, runs with kills, counts."""
-    rows, events, kills = (40, 400, 0) if small else (20_000, 40_000, 6)
+    rows, events, kills = (40, 400, 0) if small else (10_000, 20_000, 6)
     async with folder() as place, running_stores(place) as stores:
         stores.layout.write_running(Running("", "", os.getpid()))
         signer = CheckpointSigner(KeyRing(stores.layout.keys, {}))
@@ -53,7 +53,9 @@ async def run(small: bool) -> list[Row]:
             started = time.perf_counter()
             gone: dict[str, int] = {}
             for _ in range(3):  # archived, rested, dropped; what was killed goes on first
-                done = await house.retention.run(house.policy, lambda name, n: gone.update({name: gone.get(name, 0) + n}))
+                done = await house.retention.run(
+                    house.policy, lambda name, n: gone.update({name: gone.get(name, 0) + n})
+                )
                 await asyncio.sleep(1.1)
             took = time.perf_counter() - started - 3.3
             return [await _account(stores, house, year, took, kills, sum(each.rows for each in planned), done.problems)]

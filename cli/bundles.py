@@ -9,7 +9,7 @@ from cli.prepared import PATTERNS
 from cli.services import NAMES
 
 # Folder of a client, and the workload whose certificate it holds.
-CLIENTS = {"operator": "operator", "backend": "backend-app"}
+CLIENTS = {"operator": "operator", "backend": "backend-app", "envoy": "envoy-edge"}
 
 
 def bundle(prepared: Path, into: Path) -> None:

@@ -29,8 +29,8 @@ from services.kit.database_roles import role_of
 from services.kit.keys import KeyRing
 from services.kit.postgres import Database
 from services.kit.redis import RedisStore
-from services.kit.retention import PostgresExpirer, plans
 from services.kit.retention_redis import overstaying
+from services.kit.retention_store import PostgresExpirer, plans
 from services.ratelimit.retention import OWNED as RATELIMIT
 from services.redaction.retention import OWNED as REDACTION
 from services.tenancy.retention import OWNED as TENANCY

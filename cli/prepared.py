@@ -31,7 +31,7 @@ from services.kit.migrate import prepare_database
 from services.kit.provision import FIRST, MAKERS
 from services.kit.settings import CONFIG_VARIABLE
 
-CLIENTS = ("backend/app", "operator")
+CLIENTS = ("backend/app", "operator", "envoy/edge")
 # A service holds only the keys that it uses, each in a folder of its own.
 HOLDERS = {
     TXN_SIGNING: "auth",

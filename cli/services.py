@@ -14,7 +14,9 @@ from pydantic_core import PydanticUndefined
 
 from services.kit.settings import PREFIX, ServiceSettings
 
+EDGE = "edge"
 NAMES = ("gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token", "audit")
+RUNNABLE = (*NAMES, EDGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class SettingRow:
 
 
 def _package(name: str) -> str:
+    if name == EDGE:
+        return "gateway.http"
     return "gateway" if name == "gateway" else f"services.{name.replace('-', '_')}"
 
 
@@ -44,6 +48,10 @@ def start(name: str) -> int:
     """Serves until told to stop; the exit status."""
     from services.kit.run import main
 
+    if name == EDGE:  # no gRPC service, so it runs in its own way
+        from gateway.http.bootstrap import main as serve_edge
+
+        return serve_edge()
     build: Callable[..., Any] = importlib.import_module(f"{_package(name)}.bootstrap").build
     return main(settings_type(name), build)
 

@@ -39,6 +39,7 @@ class Connection:
         self.folder = self.layout.folder
         self.address = running.address
         self.ops_address = running.ops_address
+        self.edge_address = running.edge_address
         self._channels: dict[tuple[str, str], aio.Channel] = {}
 
     def client(self, workload: str = BACKEND) -> TlsFiles:

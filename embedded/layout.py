@@ -21,6 +21,7 @@ class Running:
     address: str
     ops_address: str
     pid: int
+    edge_address: str = ""
 
 
 class Layout:
@@ -57,7 +58,8 @@ def read_running(folder: Path) -> Running | None:
     """Where the stack of a folder answers; None when none runs."""
     try:
         data = json.loads(Layout(folder).running_file.read_text())
-        running = Running(str(data["address"]), str(data["ops_address"]), int(data["pid"]))
+        edge = str(data.get("edge_address", ""))
+        running = Running(str(data["address"]), str(data["ops_address"]), int(data["pid"]), edge)
         os.kill(running.pid, 0)
     except (OSError, ValueError, KeyError, TypeError):
         return None

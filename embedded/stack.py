@@ -15,7 +15,7 @@ from typing import Any
 
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from embedded import assembly, seed
+from embedded import assembly, edge, seed
 from embedded.client import BACKEND, Connection
 from embedded.datafolder import DataFolder
 from embedded.issuer import ensure_issuer
@@ -36,10 +36,12 @@ from services.kit.telemetry.tracing import Tracing
 
 @dataclass(frozen=True)
 class StackOptions:
-    """How to run it. A port of 0 takes a free one; `issuers` are settings of further issuers of users' tokens."""
+    """How to run it. A port of 0 takes a free one, and without one there is no edge; `issuers` are settings of further
+    issuers of users' tokens."""
 
     gateway_port: int = 0
     ops_port: int = 0
+    edge_port: int | None = None
     spans: SpanExporter | None = None
     otlp_endpoint: str = ""
     trace_ratio: float = 1.0
@@ -109,7 +111,10 @@ class Stack(Connection):
             await server.start()
             exits.push_async_callback(server.stop)
             await assembly.start_background(exits, parts)
-            running = Running(f"127.0.0.1:{server.port}", f"127.0.0.1:{server.ops_port}", os.getpid())
+            edge_address = ""
+            if options.edge_port is not None:
+                edge_address = await edge.start(exits, options.edge_port, stores.layout, parts.servers, tracing)
+            running = Running(f"127.0.0.1:{server.port}", f"127.0.0.1:{server.ops_port}", os.getpid(), edge_address)
             stack = cls(stores, running, parts.servers, tracing)
             exits.push_async_callback(stack.close)
             if options.seed:

@@ -64,6 +64,8 @@ class Pipeline(Generic[W]):
         """
         ran: dict[str, Ran] = {}
         ends = asyncio.get_running_loop().time() + budget
+        if len(self.stages) == 1:  # nothing to run beside it: no task either
+            return [await self._one(self.stages[0], work, budget, ends)]
         running: dict[asyncio.Task[Ran], Stage] = {}
         try:
             while len(ran) < len(self.stages):

@@ -6,7 +6,7 @@ The chain is checked when the process starts: unknown names, missing or circular
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -132,6 +132,9 @@ EDGE_STAGES = (
     Stage("tenancy", "tenancy", ("auth",), OnFailure.CLOSED, 0.5, "membership, brand, permission (Cedar)"),
     Stage("ratelimit", "ratelimit", ("tenancy",), OnFailure.CLOSED, 0.5, "all limits of the tenant: one request"),
 )
+
+# For a caller who was let in from the same address a moment ago: its own limits are asked every time, where they count.
+EDGE_AGAIN = (replace(EDGE_STAGES[3], needs=()),)
 
 CHAINS = {"Admit": STAGES, "Complete": COMPLETE_STAGES, "AuthorizeToolCall": TOOL_CALL_STAGES}
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
@@ -34,24 +36,23 @@ class Undecided(Exception):
 def undecided(error: aio.AioRpcError) -> Undecided:
     """What a status says, with its google.rpc details."""
     reason, retry_after, fields = "", None, {}
-    for detail in _details(error):
-        info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
-        if detail.Unpack(info):
-            reason = str(info.reason)
-        elif detail.Unpack(retry):
-            retry_after = retry.retry_delay.ToMilliseconds() / 1000
-        elif detail.Unpack(bad):
-            fields = {violation.field: violation.description for violation in bad.field_violations}
+    info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
+    # What is not from Hauberk, or was cut on its way, says nothing.
+    with suppress(DecodeError):
+        for detail in _details(error):
+            if detail.Unpack(info):
+                reason = str(info.reason)
+            elif detail.Unpack(retry):
+                retry_after = retry.retry_delay.ToMilliseconds() / 1000
+            elif detail.Unpack(bad):
+                fields = {violation.field: violation.description for violation in bad.field_violations}
     return Undecided(error.code().name, reason, retry_after=retry_after, fields=fields)
 
 
 def _details(error: aio.AioRpcError) -> list[Any]:
     for key, value in error.trailing_metadata() or ():
         if key == _DETAILS and isinstance(value, bytes):
-            try:
-                return list(status_pb2.Status.FromString(value).details)
-            except ValueError:  # not from Hauberk, or cut on its way
-                return []
+            return list(status_pb2.Status.FromString(value).details)
     return []
 
 

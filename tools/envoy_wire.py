@@ -1,14 +1,15 @@
-"""Shows that our copy of Envoy's rate-limit contract is the public one on the wire: python -m tools.envoy_wire.
+"""Shows that our copies of Envoy's contracts are the public ones on the wire: python -m tools.envoy_wire.
 
 Makes a throw-away environment with the public contract's Python package (it must never share one with this project: it
 brings its own copies of modules that OpenTelemetry needs) and exchanges random messages with it, both ways. Needs a
-package index. `--record` also writes the first of them for tests/conformance/test_envoy_wire.py.
+package index. `--record` also writes the first of each for tests/conformance/test_envoy_wire.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import importlib
 import json
 import random
 import subprocess
@@ -18,13 +19,11 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from hauberk.envoy.ratelimit.v3 import rls_pb2
-
 from tools import envoy_peer
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "xds-protos==1.85.0"
-RECORD = ROOT / "tests" / "conformance" / "wire" / "envoy_ratelimit.jsonl"
+RECORDS = ROOT / "tests" / "conformance" / "wire"
 RECORDED = 100
 
 
@@ -42,29 +41,52 @@ def ask(python: str, *args: str, lines: str = "") -> str:
     return subprocess.run(command, check=True, input=lines, capture_output=True, text=True).stdout
 
 
-def differs(record: dict[str, Any]) -> bool:
+def record_of(contract: str) -> Path:
+    """Where recorded messages lie."""
+    return RECORDS / f"envoy_{contract}.jsonl"
+
+
+def module_of(contract: str) -> Any:
+    """Our generated code."""
+    return importlib.import_module(envoy_peer.CONTRACTS[contract][1])
+
+
+def differs(module: Any, record: dict[str, Any]) -> bool:
     """Whether a message of theirs means something else to us, or loses something on its way through us."""
-    kind = getattr(rls_pb2, record["message"])
+    kind = getattr(module, record["message"])
     message = kind.FromString(base64.b64decode(record["wire"]))
     return bool(envoy_peer.meaning(message) != record["fields"])
 
 
-def through_us(record: dict[str, Any]) -> dict[str, Any]:
+def through_us(module: Any, record: dict[str, Any]) -> dict[str, Any]:
     """Everything that the public contract has, read and written again by our smaller copy."""
-    message = getattr(rls_pb2, record["message"]).FromString(base64.b64decode(record["whole"]))
+    message = getattr(module, record["message"]).FromString(base64.b64decode(record["whole"]))
     again = base64.b64encode(message.SerializeToString()).decode()
     return {"message": record["message"], "wire": again, "whole": record["whole"]}
 
 
-def ours(seed: int, count: int) -> list[dict[str, Any]]:
+def ours(contract: str, seed: int, count: int) -> list[dict[str, Any]]:
     """Random messages of our own code."""
+    module, names = module_of(contract), envoy_peer.CONTRACTS[contract][2]
     rng, made = random.Random(seed), []  # noqa: S311 - the same messages again
     for number in range(count):
-        name = envoy_peer.NAMES[number % len(envoy_peer.NAMES)]
-        message = getattr(rls_pb2, name)()
-        envoy_peer.fill(message, None, rng)
+        name = names[number % len(names)]
+        message = getattr(module, name)()
+        envoy_peer.fill(message, envoy_peer.shape_of(message.DESCRIPTOR), rng)
         made.append(envoy_peer.line(name, message))
     return made
+
+
+def exchange(python: str, contract: str, seed: int, count: int) -> tuple[int, list[str]]:
+    """Messages that mean something else on either side, and those that the public package made."""
+    module, names = module_of(contract), envoy_peer.CONTRACTS[contract][2]
+    shapes = {name: envoy_peer.shape_of(getattr(module, name).DESCRIPTOR) for name in names}
+    made = ask(python, "make", contract, json.dumps(shapes), str(seed), str(count)).splitlines()
+    theirs = [json.loads(text) for text in made]
+    wrong = sum(differs(module, record) for record in theirs) + abs(len(theirs) - count)
+    back = [*ours(contract, seed, count), *(through_us(module, record) for record in theirs)]
+    wrong += int(ask(python, "check", contract, lines="\n".join(json.dumps(record) for record in back)))
+    return wrong, made
 
 
 def main() -> int:
@@ -74,20 +96,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20_261_121)
     parser.add_argument("--count", type=int, default=4000)
     options = parser.parse_args()
-    shapes = {name: envoy_peer.shape_of(getattr(rls_pb2, name).DESCRIPTOR) for name in envoy_peer.NAMES}
+    found = 0
     with tempfile.TemporaryDirectory() as scratch:
         python = other_environment(Path(scratch) / "other")
-        made = ask(python, "make", json.dumps(shapes), str(options.seed), str(options.count)).splitlines()
-        theirs = [json.loads(text) for text in made]
-        wrong_here = sum(differs(record) for record in theirs)
-        back = [*ours(options.seed, options.count), *map(through_us, theirs)]
-        wrong_there = int(ask(python, "check", lines="\n".join(json.dumps(record) for record in back)))
-    total = 3 * options.count
-    sys.stdout.write(f"envoy wire: {total} messages with {PACKAGE}, {wrong_here + wrong_there} differ\n")
-    if options.record:
-        head = {"made_by": PACKAGE, "command": "python -m tools.envoy_wire --record", "seed": options.seed}
-        RECORD.write_text("\n".join([json.dumps(head), *made[:RECORDED]]) + "\n", encoding="utf-8")
-    return 1 if wrong_here or wrong_there or len(theirs) != options.count else 0
+        for contract in envoy_peer.CONTRACTS:
+            wrong, made = exchange(python, contract, options.seed, options.count)
+            found += wrong
+            sys.stdout.write(f"envoy wire, {contract}: {3 * options.count} messages with {PACKAGE}, {wrong} differ\n")
+            if options.record:
+                head = {"made_by": PACKAGE, "command": "python -m tools.envoy_wire --record", "seed": options.seed}
+                lines = [json.dumps(head), *made[:RECORDED]]
+                record_of(contract).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ async def offer_tool(stack: Connection) -> None:
 
 
 async def run_example(language: str, command: Sequence[str], stack: Stack, spans: InMemorySpanExporter) -> Run:
-    """Runs it once; `spans` holds those of this run afterwards."""
-    started = time.monotonic()
+    """Runs it once. Of `spans`, those count that began meanwhile: nobody else may ask this stack's gateway."""
+    started, since = time.monotonic(), time.time_ns()
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HAUBERK_", "PYTHONPATH"))}
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -96,9 +96,10 @@ async def run_example(language: str, command: Sequence[str], stack: Stack, spans
     await asyncio.to_thread(stack.flush_spans)
     lines = out.decode().strip().splitlines()
     said = json.loads(lines[-1]) if process.returncode == 0 and lines else {}
-    own = [span for span in spans.get_finished_spans() if span.name.startswith("hauberk.gateway.")]
-    traces = frozenset(f"{span.context.trace_id:032x}" for span in own if span.context)
-    kept = [s for s in spans.get_finished_spans() if s.context and f"{s.context.trace_id:032x}" in traces]
+    new = [span for span in spans.get_finished_spans() if span.context and (span.start_time or 0) >= since]
+    by_trace = [(f"{span.context.trace_id:032x}", span) for span in new if span.context]
+    traces = frozenset(trace for trace, span in by_trace if span.name.startswith("hauberk.gateway."))
+    kept = [span for trace, span in by_trace if trace in traces]
     services = frozenset(str(span.resource.attributes["service.name"]) for span in kept)
     error = err.decode()[-2000:] if process.returncode else ""
     return Run(language, seconds, said, error, traces, services, len(kept))

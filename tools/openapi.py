@@ -98,7 +98,7 @@ def _field(route: Route, path: str) -> FieldDescriptor:
     kind, found = route.method.input_type, None
     for part in path.split("."):
         found = kind.fields_by_name[part]
-        kind = found.message_type
+        kind = found.message_type or kind
     assert found is not None  # noqa: S101 - a path has at least one part
     return found
 

@@ -71,7 +71,7 @@ SCHEMAS: Json = {
     "authzen.Evaluations": {
         "type": "object",
         "properties": {
-            **{name: _PART for name in ("subject", "action", "resource", "context")},
+            **dict.fromkeys(("subject", "action", "resource", "context"), _PART),
             "evaluations": {"type": "array", "maxItems": authzen.MOST, "items": {"type": "object"}},
             "options": {
                 "type": "object",

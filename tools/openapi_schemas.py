@@ -9,6 +9,8 @@ from typing import Any
 from buf.validate import validate_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from gateway.http.transcode import kind_of
+
 Json = dict[str, Any]
 Comments = Mapping[str, str]
 F = FieldDescriptor
@@ -54,7 +56,7 @@ class Schemas:
                 continue
             inner = frozenset(path.partition(".")[2] for path in without if path.startswith(f"{field.name}."))
             if inner:
-                properties[field.json_name] = self.object(field.message_type, inner, closed=closed)
+                properties[field.json_name] = self.object(kind_of(field), inner, closed=closed)
             else:
                 properties[field.json_name] = self.field(field)
             if _is_required(field):
@@ -81,7 +83,7 @@ class Schemas:
         return self._described(schema, field.full_name)
 
     def _map(self, field: FieldDescriptor, rules: Any) -> Json:
-        entry = field.message_type
+        entry = kind_of(field)
         schema: Json = {
             "type": "object",
             "additionalProperties": self._value(entry.fields_by_name["value"], rules.map.values),

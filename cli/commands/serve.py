@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from cli.services import NAMES, settings_rows, start
+from cli.services import RUNNABLE, settings_rows, start
 
-HELP = "run one service (or the gateway) against its stores and peers"
+HELP = "run one service (or the gateway, or the HTTP edge) against its stores and peers"
 ABOUT = """\
 Runs one service until SIGTERM, with mutual TLS. Settings come from a YAML file (--config or HAUBERK_CONFIG) and from
 HAUBERK_* variables, which win; maps take two underscores (HAUBERK_PEERS__AUTH=auth:7443). An unknown key is an error.
@@ -22,13 +22,13 @@ examples:
   hauberk serve ratelimit --config prepared/settings/ratelimit.yaml
   HAUBERK_REDIS_URL=redis://redis:6379 hauberk serve redaction
 
-services: {", ".join(NAMES)}
+services: {", ".join(RUNNABLE)}
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which one."""
-    parser.add_argument("service", metavar="SERVICE", nargs="?", choices=NAMES, help=", ".join(NAMES))
+    parser.add_argument("service", metavar="SERVICE", nargs="?", choices=RUNNABLE, help=", ".join(RUNNABLE))
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings, YAML (default: HAUBERK_CONFIG)")
     parser.add_argument("-h", "--help", action="store_true", help="explain, with the settings of SERVICE when named")
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
             _print_settings(args.service)
         return 0
     if args.service is None:
-        args.parser.error(f"name a service: {', '.join(NAMES)}")
+        args.parser.error(f"name a service: {', '.join(RUNNABLE)}")
     if args.config:
         os.environ["HAUBERK_CONFIG"] = str(args.config)
     return start(args.service)

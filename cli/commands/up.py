@@ -36,6 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=port, default=7443, help="port on loopback; 0 = any free one (default: %(default)s)"
     )
+    parser.add_argument(
+        "--http-port",
+        type=port,
+        metavar="PORT",
+        help="port of HTTP/JSON and AuthZEN (default: 8443; a free one with --port 0)",
+    )
     parser.add_argument("--otlp", default="", metavar="URL", help="send traces there (OTLP over gRPC)")
 
 
@@ -52,7 +58,8 @@ async def _serve(args: argparse.Namespace) -> None:
     stop = stop_request()
     progress = err()
     progress.print("starting PostgreSQL, Redis, the services and the gateway ...")
-    options = StackOptions(gateway_port=args.port, otlp_endpoint=args.otlp)
+    http_port = args.http_port if args.http_port is not None else (8443 if args.port else 0)
+    options = StackOptions(gateway_port=args.port, edge_port=http_port, otlp_endpoint=args.otlp)
     async with Stack.running(args.data, options) as stack:
         _tell(out(), stack, args)
         await stop.wait()
@@ -68,6 +75,7 @@ def _tell(console: Console, stack: Stack, args: argparse.Namespace) -> None:
 
     facts = Table.grid(padding=(0, 2))
     facts.add_row("gateway and services", f"{stack.address}   (gRPC, mutual TLS)")
+    facts.add_row("HTTP/JSON, AuthZEN", f"https://{stack.edge_address}   (see /openapi.json; authority: tls/ca.crt)")
     facts.add_row("health, reflection", f"{stack.ops_address}   (loopback only, plain)")
     facts.add_row("data folder", str(stack.folder))
     facts.add_row("client certificate", f"{stack.client().cert}   (its key beside it, and ca.crt)")

@@ -5,7 +5,7 @@ What the model reads is not looked at here: that is the business of who sees bod
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.common.v1 import decision_pb2 as decision
@@ -18,7 +18,7 @@ from gateway.edge.authz_memory import Memory
 from gateway.finaliser import Finaliser, Subject
 from gateway.pipeline import ALLOW, DENY, Pipeline, Result
 from gateway.settings import GatewaySettings
-from gateway.stages import EDGE_STAGES
+from gateway.stages import EDGE_AGAIN, EDGE_STAGES
 from services.kit.caller import current_call
 from services.kit.clock import Clock
 from services.kit.deadline import remaining
@@ -38,7 +38,7 @@ class EdgeWork(Work):
     name: bytes = b""
     begun: float = 0.0
     remembered: bool = False
-    unreadable: bool = field(default=False)
+    unreadable: bool = False
 
     def subject(self) -> Subject:
         """What the audit event is about."""
@@ -72,10 +72,14 @@ class Authz:
             {
                 "address": front["address"],
                 "auth": self._authenticate,
-                "tenancy": self._authorize,
+                "tenancy": front["tenancy"],
                 "ratelimit": self._take,
             },
         )
+        self._again: dict[bool, Pipeline[EdgeWork]] = {
+            True: Pipeline(EDGE_AGAIN, {"ratelimit": self._take}),
+            False: Pipeline((), {}),
+        }
 
     async def decide(self, work: EdgeWork) -> Decision:
         """Raises Unavailable when the decision cannot be put on record."""
@@ -96,22 +100,25 @@ class Authz:
     async def _decided(self, work: EdgeWork, budget: float) -> Decision:
         if work.unreadable:  # nothing of it is believed, so nobody is asked about it
             return Decision(DENY, decision.REASON_NOT_PERMITTED, "contract", 0.0, degraded=False)
-        return decision_of(self.pipeline.stages, await self.pipeline.run(work, budget))
+        chain = self._again[work.limited] if self._known(work) else self.pipeline
+        return decision_of(chain.stages, await chain.run(work, budget))
+
+    def _known(self, work: EdgeWork) -> bool:
+        """Whether the caller was let in a moment ago; a token that is handed on is never one of then."""
+        if work.handed_on or work.request.credential.WhichOneof("kind") is None:
+            return False
+        work.name = self.memory.name(work.request, work.holder, work.action)
+        known = self.memory.find(work.name, work.begun)
+        if known is None:
+            return False
+        work.token, work.principal, work.brand = known.token, known.principal, known.principal.brand
+        work.remembered = True
+        return True
 
     async def _authenticate(self, work: EdgeWork) -> Result:
         if work.request.credential.WhichOneof("kind") is None:
             return _NOT_ACCEPTED
-        if not work.handed_on and self._settings.edge_memory:
-            work.name = self.memory.name(work.request, work.holder, work.action)
-            known = self.memory.find(work.name, work.begun)
-            if known is not None:
-                work.remembered = True
-                work.token, work.principal, work.brand = known.token, known.principal, known.principal.brand
-                return _LET_IN
         return await self._admit.front["auth"](work)
-
-    async def _authorize(self, work: EdgeWork) -> Result:
-        return _LET_IN if work.remembered else await self._admit.front["tenancy"](work)
 
     async def _take(self, work: EdgeWork) -> Result:
         if work.handed_on or not work.limited:

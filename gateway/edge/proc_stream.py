@@ -45,6 +45,10 @@ class Machine(Protocol):
         """What follows a text that was shown to its end."""
         ...
 
+    def showed(self, show: actions.Show) -> None:
+        """This went to the client."""
+        ...
+
     def cut(self, words: str) -> list[actions.Action]:
         """An end, here and now."""
         ...
@@ -148,6 +152,7 @@ class StreamedAnswer:
 
     async def _show(self, action: actions.Show) -> None:
         await self._emit(bytes(Event(write(action.event).decode(), action.named)), False)
+        self._machine.showed(action)
 
     async def _cut(self, words: str) -> None:
         """Ends it in order; `words` stand where the decision has none of its own."""

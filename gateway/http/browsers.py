@@ -51,7 +51,7 @@ class Browsers:
         return {name.lower(): value for name, value in answer.headers.items()}
 
     async def preflight(self, request: Request, verbs: list[str]) -> Response:
-        """The answer to a browser that asks before it calls. A refusal carries no line that would let the call happen."""
+        """The answer to a browser that asks before it calls. In a refusal no line lets the call happen."""
         method = request.headers.get("access-control-request-method")
         asked = request.headers.get("access-control-request-headers")
         names = tuple(name for part in asked.split(",") if (name := part.strip()))

@@ -137,7 +137,7 @@ def _of_service(peer: str, service: ServiceDescriptor) -> Iterator[Route]:
 
 
 def _route(peer: str, method: MethodDescriptor, anonymous: bool) -> Route:
-    rule = method.GetOptions().Extensions[annotations_pb2.http]
+    rule: Any = method.GetOptions().Extensions[annotations_pb2.http]  # type: ignore[index]  # typed for another runtime
     verb = rule.WhichOneof("pattern") or ""
     if verb not in _VERBS or rule.body not in ("", "*") or rule.additional_bindings:
         raise RouteError(f"{method.full_name} has no plain http option")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -19,15 +17,6 @@ _KEEP_ALIVE = 30
 _HEAD_LIMIT = 32 * 1024
 
 
-class _Quiet(uvicorn.Server):
-    """Signals belong to the process, not to one of its ports."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Takes none."""
-        yield
-
-
 class EdgeServer:
     """`start`, then `stop`, which lets requests in flight end."""
 
@@ -36,7 +25,7 @@ class EdgeServer:
         self._settings = settings
         self._cert, self._key = cert, key
         self._server: uvicorn.Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.Task[None] | None = None
         self.port = 0
 
     async def start(self) -> None:
@@ -62,24 +51,31 @@ class EdgeServer:
         self.port = listener.getsockname()[1]
         if not self._settings.public_url:
             self._app.base_url = f"https://{self._settings.listen.rpartition(':')[0]}:{self.port}"
-        self._server = _Quiet(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)
+        # Not `serve`, which takes the signals: they belong to the process, not to one of its ports.
+        server = uvicorn.Server(config)
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[listener])
+        self._server, self._loop = server, asyncio.create_task(server.main_loop())
 
     async def stop(self) -> None:
         """Closes the port first."""
-        if self._server is not None and self._task is not None:
+        if self._server is not None and self._loop is not None:
             self._server.should_exit = True
-            await self._task
+            await self._loop
+            await self._server.shutdown()
 
     def _bound(self) -> socket.socket:
         host, _, port = self._settings.listen.rpartition(":")
+        # With its protocol named, asyncio sends each answer at once; else head and body are 40 ms apart.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=512)
-        except (OSError, ValueError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host.strip("[]"), int(port)))
+        except (OSError, ValueError, OverflowError):
+            listener.close()
             raise SettingsError(f"listen: {self._settings.listen} cannot be bound (is it in use?)") from None
+        return listener
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

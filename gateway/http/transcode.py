@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from google.protobuf import json_format
@@ -40,6 +40,8 @@ def request_of(match: Match, query: Sequence[tuple[str, str]], body: Json | None
 
 def parsed(data: Json, kind: Descriptor) -> Any:
     """A message of this kind; raises InvalidArgument."""
+    if doubled := list(_doubled(data, kind, "")):
+        raise InvalidArgument(*doubled)
     try:
         return json_format.ParseDict(data, GetMessageClass(kind)(), max_recursion_depth=64)
     except _WRONG:
@@ -64,6 +66,12 @@ def field_of(kind: Descriptor, name: str) -> FieldDescriptor | None:
     return found or next((field for field in kind.fields if field.json_name == name), None)
 
 
+def kind_of(field: FieldDescriptor) -> Descriptor:
+    """The message type of a field that has one."""
+    assert field.message_type is not None  # noqa: S101 - asked for messages alone
+    return field.message_type
+
+
 def is_message(field: FieldDescriptor) -> bool:
     """A message with fields of its own: no map, and none that JSON writes as one value."""
     kind = field.message_type
@@ -79,7 +87,7 @@ def _of_query(kind: Descriptor, query: Sequence[tuple[str, str]]) -> Json:
             field = field_of(owner, part)
             if field is None or not is_message(field) or field.is_repeated:
                 raise InvalidArgument.of(name[:64], _NO_FIELD)
-            place, owner = place.setdefault(field.name, {}), field.message_type
+            place, owner = place.setdefault(field.name, {}), kind_of(field)
         field = field_of(owner, leaf)
         if field is None or (field.message_type is not None and not _one_value(field)):
             raise InvalidArgument.of(name[:64], _NO_FIELD)
@@ -97,7 +105,7 @@ def _of_query(kind: Descriptor, query: Sequence[tuple[str, str]]) -> Json:
 
 def _one_value(field: FieldDescriptor) -> bool:
     """Messages that JSON writes as one string."""
-    return field.message_type.full_name in {f"{_WELL_KNOWN}{name}" for name in ("Timestamp", "Duration", "FieldMask")}
+    return kind_of(field).full_name in {f"{_WELL_KNOWN}{name}" for name in ("Timestamp", "Duration", "FieldMask")}
 
 
 def _place(data: Json, kind: Descriptor, path: str, value: str) -> None:
@@ -108,27 +116,39 @@ def _place(data: Json, kind: Descriptor, path: str, value: str) -> None:
         inner = data.setdefault(field.json_name if field.json_name in data else field.name, {})
         if not isinstance(inner, dict):
             raise InvalidArgument.of(part, _WRONG_TYPE)
-        data, kind = inner, field.message_type
+        data, kind = inner, kind_of(field)
     field = kind.fields_by_name[leaf]
     if field.name in data or field.json_name in data:
         raise InvalidArgument.of(path, "named by the path, and there alone")
     data[field.name] = value
 
 
+def _doubled(data: Mapping[str, Any], kind: Descriptor, prefix: str) -> Iterator[Violation]:
+    """Fields given under both of their names: the parser takes the last, another reader may take the first."""
+    named: set[str] = set()
+    for key, value in data.items():
+        field = field_of(kind, key)
+        if field is None:
+            continue
+        if field.name in named:
+            yield Violation(f"{prefix}{key}", _ONCE)
+        named.add(field.name)
+        if is_message(field):
+            for one in value if isinstance(value, list) else [value]:
+                if isinstance(one, dict):
+                    yield from _doubled(one, kind_of(field), f"{prefix}{key}.")
+
+
 def _wrong_fields(data: Mapping[str, Any], kind: Descriptor, prefix: str) -> list[Violation]:
     """Each field that does not fit, by trying them one by one."""
     found: list[Violation] = []
-    named: set[str] = set()
     for key, value in data.items():
         path = f"{prefix}{key[:64]}"
         field = field_of(kind, key)
         if field is None:
             found.append(Violation(path, _NO_FIELD))
-        elif field.name in named:
-            found.append(Violation(path, _ONCE))
         elif not _fits({key: value}, kind):
             found += _inside(value, field, path) or [Violation(path, _WRONG_TYPE)]
-        named.add(field.name if field else "")
     return found or [Violation(prefix.rstrip(".") or "body", "a combination of fields that the message has")]
 
 
@@ -136,16 +156,16 @@ def _inside(value: Any, field: FieldDescriptor, path: str) -> list[Violation]:
     if not is_message(field):
         return []
     if isinstance(value, dict) and not field.is_repeated:
-        return _wrong_fields(value, field.message_type, f"{path}.")
+        return _wrong_fields(value, kind_of(field), f"{path}.")
     found: list[Violation] = []
     if isinstance(value, list) and field.is_repeated:
         for index, one in enumerate(value):
-            if isinstance(one, dict) and not _fits(one, field.message_type):
-                found += _wrong_fields(one, field.message_type, f"{path}[{index}].")
+            if isinstance(one, dict) and not _fits(one, kind_of(field)):
+                found += _wrong_fields(one, kind_of(field), f"{path}[{index}].")
     return found
 
 
-def _fits(data: Mapping[str, Any], kind: Descriptor) -> bool:
+def _fits(data: Json, kind: Descriptor) -> bool:
     try:
         json_format.ParseDict(data, GetMessageClass(kind)(), max_recursion_depth=64)
     except _WRONG:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import httpx
 from hauberk.audit.v1 import audit_service_pb2 as pb
 from hauberk.audit.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
@@ -19,6 +21,7 @@ from services.audit.flows.sealer import Sealer
 from services.audit.flows.vault import Vault
 from services.audit.flows.verifying import Verifier
 from services.audit.ports import Anchor
+from services.audit.response_bootstrap import Shared, response
 from services.audit.servicer import AuditServicer, Flows
 from services.audit.settings import AuditSettings
 from services.audit.signatures import CheckpointSigner
@@ -39,7 +42,13 @@ async def build(settings: AuditSettings, wiring: Wiring) -> App:
     inbox = PostgresInbox(database)
     vault = Vault(wiring.keys, inbox)
     sealer = Sealer(sealing, seconds=settings.audit_seal_seconds, batch=settings.audit_seal_batch)
-    intake = Intake(inbox, vault, catalogue(), sealer.poke)
+    poked: list[Callable[[], None]] = [sealer.poke]
+
+    def stored() -> None:
+        for poke in poked:
+            poke()
+
+    intake = Intake(inbox, vault, catalogue(), stored)
     anchors = _anchors(settings, wiring)
     checkpoints = Checkpoints(
         sealing,
@@ -50,18 +59,24 @@ async def build(settings: AuditSettings, wiring: Wiring) -> App:
         seconds=settings.audit_checkpoint_seconds,
         events=settings.audit_checkpoint_events,
     )
+    readers = PostgresReaders(database, PlatformReader(sealing))
+    responding = response(settings, wiring, Shared(database, sealing, readers, vault), intake.take)
+    poked.append(responding.watcher.poke)
     flows = Flows(
-        PostgresReaders(database, PlatformReader(sealing)),
+        readers,
         intake,
         Reading(vault, signer, catalogue(), sealer.flush),
         Verifier(signer.genuine, anchors, page=settings.audit_verify_page, most=settings.audit_verify_most),
         vault,
         signer,
         catalogue(),
+        responding.incidents,
+        responding.desks,
+        settings.response_traces,
     )
     mount = Mount(AuditServicer(flows, wiring.clock), add_AuditServiceServicer_to_server, DESCRIPTOR)
     anchoring = [Anchoring(sealing, wiring.clock, intake.take, anchor).run for anchor in anchors]
-    return App("audit", [mount], [sealer.run, sealer.make_room, checkpoints.run, *anchoring])
+    return App("audit", [mount], [sealer.run, sealer.make_room, checkpoints.run, *anchoring, *responding.work])
 
 
 async def _database(settings: AuditSettings, wiring: Wiring, name: str, most: int) -> Database:

@@ -19,7 +19,7 @@ from hauberk.tenancy.v1 import tenancy_service_pb2 as tenancy
 from services.audit.policy.catalogue import OWN, EventType, of_call
 from services.kit.auditing import CRITICAL, UNRECORDED
 
-_CONTRACT: Mapping[str, FileDescriptor] = {
+CONTRACT: Mapping[str, FileDescriptor] = {
     "audit": audit.DESCRIPTOR,
     "auth": auth.DESCRIPTOR,
     "context-token": context_token.DESCRIPTOR,
@@ -32,16 +32,21 @@ _CONTRACT: Mapping[str, FileDescriptor] = {
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
+def code_of(service: str, method: str) -> str:
+    """The code of the event that a call makes."""
+    return f"{service.replace('-', '_')}.{_WORDS.sub('_', method).lower()}"
+
+
 @cache
 def catalogue() -> Mapping[str, EventType]:
     """Every event there is, by code."""
     found: dict[str, EventType] = {}
-    for service, file in _CONTRACT.items():
+    for service, file in CONTRACT.items():
         for contract in file.services_by_name.values():
             for method in contract.methods:
                 if method.name in UNRECORDED:
                     continue
-                code = f"{service.replace('-', '_')}.{_WORDS.sub('_', method.name).lower()}"
+                code = code_of(service, method.name)
                 critical = f"{service}/{method.name}" in CRITICAL
                 found.update({each.code: each for each in of_call(code, critical=critical)})
     found.update({each.code: each for each in OWN})

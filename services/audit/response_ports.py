@@ -4,7 +4,7 @@ is asked does not answer in time; then nothing is known to have happened, and it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from services.audit.ports import SubjectKey
@@ -101,9 +101,3 @@ class Hands(Protocol):
     async def undo(self, action: str, order: Order) -> None:
         """Takes it back; what is not there any more is no error."""
         ...
-
-
-    """A place that is told."""
-
-    url: str
-    secret: bytes = field(repr=False)

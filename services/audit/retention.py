@@ -9,7 +9,14 @@ TRAIL = "audit.events"
 
 OWNED = Owned(
     "audit",
-    rows=(Rows("audit.inbox", "events that wait to be sealed, which takes seconds", watched=True),),
+    rows=(
+        Rows("audit.inbox", "events that wait to be sealed, which takes seconds", watched=True),
+        Rows(
+            "audit.cases",
+            "incidents and what was done about them, once nobody has to look at them again",
+            least_days=90,
+        ),
+    ),
     kept={
         TRAIL: "goes by the month: archived, verified, then dropped",
         "audit.known": "ids by which a second delivery is known; they go with their month",

@@ -10,13 +10,15 @@ from hauberk.audit.v1 import audit_service_pb2 as pb
 from hauberk.audit.v1 import audit_service_pb2_grpc as stubs
 
 from services.audit import messages, signatures
+from services.audit.flows.incidents import Desks, Incidents
 from services.audit.flows.intake import Intake
 from services.audit.flows.reading import Place, Reading
 from services.audit.flows.vault import Vault
 from services.audit.flows.verifying import Verifier
+from services.audit.incident_servicer import IncidentPart, IncidentRpcs
 from services.audit.policy import Catalogue, Head, Record, pages, written
 from services.audit.policy.rules import YEAR_10000
-from services.audit.ports import Reader, Readers, Span
+from services.audit.ports import KeyReader, Reader, Readers, Span
 from services.kit.caller import current_call, current_caller, current_workload
 from services.kit.clock import Clock
 from services.kit.errors import InvalidArgument
@@ -35,14 +37,24 @@ class Flows:
     vault: Vault
     signer: signatures.CheckpointSigner
     catalogue: Catalogue
+    incidents: Incidents
+    desks: Desks
+    traces: str
 
 
-class AuditServicer(stubs.AuditServiceServicer):
+class AuditServicer(IncidentRpcs, stubs.AuditServiceServicer):
     """Every method of the contract. The platform's are the same with another reader, for operators."""
 
     def __init__(self, flows: Flows, clock: Clock) -> None:
         self._flows, self._clock = flows, clock
         self.reading = flows.reading
+        self.incidents = IncidentPart(
+            flows.incidents,
+            lambda: flows.desks.of(current_caller()),
+            flows.desks.platform,
+            lambda desk, name, facts: self._note(desk.reader, name, facts),
+            flows.traces,
+        )
 
     async def Append(self, request: pb.AppendRequest, _: Any) -> pb.AppendResponse:
         """Stores events; the answer says that they are stored."""
@@ -70,6 +82,7 @@ class AuditServicer(stubs.AuditServiceServicer):
 
     async def Export(self, request: pb.ExportRequest, _: Any) -> pb.ExportResponse:
         """A page of the stretch of the chain that covers the time asked for, without a gap, to be verified offline."""
+        await self.incidents.refuse_frozen(self.incidents.own())
         chunk, token = await self._export(self._own(), request, "export")
         return pb.ExportResponse(chunk=chunk, next_page_token=token)
 
@@ -160,7 +173,7 @@ class AuditServicer(stubs.AuditServiceServicer):
     def _now(self) -> int:
         return int(self._clock.now() * _SECOND)
 
-    async def _note(self, reader: Reader, name: str, facts: dict[str, str]) -> None:
+    async def _note(self, reader: KeyReader, name: str, facts: dict[str, str]) -> None:
         """Reading is itself on record, before anything is shown; when that fails nothing is."""
         call = current_call()
         workload = call.workload.name if call.workload else ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.kit.settings import ServiceSettings
+
+RESPONSE_POLICY = Path(__file__).resolve().parents[2] / "policies" / "response.yaml"
 
 
 class S3Settings(BaseModel):
@@ -36,4 +39,9 @@ class AuditSettings(ServiceSettings):
     audit_checkpoint_events: int = Field(10_000, ge=1, description="most events between two checkpoints")
     audit_anchor_folder: Path | None = Field(None, description="folder outside of the database for checkpoints")
     audit_anchor_s3: S3Settings | None = Field(None, description="object store for checkpoints: endpoint, bucket, ...")
+    response_policy: Path = Field(RESPONSE_POLICY, description="rules and playbooks, see policies/response.yaml")
+    response_webhook: str = Field("", description="address that is told of incidents; empty = nobody")
+    response_webhook_secret: SecretStr = Field(SecretStr(""), description="what notices are signed with")
+    response_webhook_reach: Literal["public", "loopback"] = Field("public", description="loopback: for development")
+    response_traces: str = Field("", description="address that a trace id is put behind, for the links of reports")
     audit_anchor_webhook: str = Field("", description="address that each checkpoint is posted to; empty = none")

@@ -12,7 +12,8 @@ from services.context_token.adapters.permissions import TenancyPermissions
 from services.context_token.adapters.redis_store import RedisBodyStore
 from services.context_token.adapters.sealing import KekSealer
 from services.context_token.adapters.signing import KeySigner
-from services.context_token.exchange import Exchange, Reused, Terms
+from services.context_token.exchange import Exchange, Heard, Terms
+from services.context_token.policy.causes import Cause
 from services.context_token.policy.model import Grant
 from services.context_token.servicer import ContextTokenServicer
 from services.context_token.settings import ContextTokenSettings
@@ -27,6 +28,7 @@ async def build(settings: ContextTokenSettings, wiring: Wiring) -> App:
     if not settings.redis_url.get_secret_value():
         raise SettingsError("redis_url: the address of Redis is required")
     signer, sealer = KeySigner(wiring.keys), KekSealer(wiring.keys)
+    wiring.stack.callback(signer.close)
     permissions = TenancyPermissions(wiring.channel("tenancy"))
     redis = RedisStore(settings.redis_url.get_secret_value(), settings.store_timeout)
     wiring.stack.push_async_callback(redis.close)
@@ -49,31 +51,40 @@ async def build(settings: ContextTokenSettings, wiring: Wiring) -> App:
         signer=signer,
         permissions=permissions,
         clock=wiring.clock,
-        reused=_reused(wiring),
+        refused=_refused(wiring),
     )
     descriptor = pb.DESCRIPTOR.services_by_name["ContextTokenService"]
     servicer = ContextTokenServicer(exchange, signer)
     return App("context-token", [Mount(servicer, rpc.add_ContextTokenServiceServicer_to_server, descriptor)])
 
 
-def _reused(wiring: Wiring) -> Reused | None:
+def _refused(wiring: Wiring) -> Heard | None:
     if wiring.trail is None:
         return None
     trail = wiring.trail
 
-    async def said(grant: Grant) -> None:
-        event = Event(
-            event_id=f"{secrets.token_hex(8)}/context-token/token_reused/{secrets.token_hex(6)}",
-            code="context_token.token_reused",
-            at=wiring.clock.now(),
-            kind=EventClass.CRITICAL,
-            outcome=common.OUTCOME_DENY,
-            reason=common.REASON_CONTEXT_NOT_ACCEPTED,
-            organisation=grant.organisation,
-            actor=grant.subject,
-            txn=grant.txn,
-            facts={"kind": "context", "session": grant.session_id, "key": grant.key_id},
-        )
-        await trail.emit(event)
+    async def said(cause: Cause, consumer: str, grant: Grant | None) -> None:
+        await trail.emit(_event(cause, consumer, grant, wiring.clock.now()))
 
     return said
+
+
+def _event(cause: Cause, consumer: str, grant: Grant | None, at: float) -> Event:
+    """A used token in other hands is an attack; anything else may be a mistake. Nothing unproven goes on record."""
+    reused = cause is Cause.REPLAYED
+    name = "token_reused" if reused else "token_refused"
+    facts = {"kind": "context", "cause": cause.value, "workload": consumer}
+    if grant is not None:
+        facts |= {"session": grant.session_id, "key": grant.key_id}
+    return Event(
+        event_id=f"{secrets.token_hex(8)}/context-token/{name}/{secrets.token_hex(6)}",
+        code=f"context_token.{name}",
+        at=at,
+        kind=EventClass.CRITICAL if reused else EventClass.DECISION,
+        outcome=common.OUTCOME_DENY,
+        reason=common.REASON_CONTEXT_NOT_ACCEPTED,
+        organisation=grant.organisation if grant else "",
+        actor=grant.subject if grant else consumer,
+        txn=grant.txn if grant else "",
+        facts={fact: value for fact, value in facts.items() if value},
+    )

@@ -19,7 +19,8 @@ from services.kit.epochs import grounds_of
 from services.kit.errors import NotFound
 from services.kit.logs import logger
 
-Reused = Callable[[Grant], Awaitable[None]]
+Heard = Callable[[Cause, str, Grant | None], Awaitable[None]]
+"""Is told why a token was not redeemed, for which consumer, and what it says where that is proven."""
 _ALPHABET = string.digits + string.ascii_letters
 
 
@@ -77,10 +78,10 @@ class Exchange:
         signer: Signer,
         permissions: Permissions,
         clock: Clock,
-        reused: Reused | None = None,
+        refused: Heard | None = None,
     ) -> None:
-        """`reused` is told of a single-use token that somebody else had redeemed before."""
-        self._reused = reused
+        """`refused` hears of every token that was presented and not redeemed."""
+        self._heard = refused
         self._terms = terms
         self._store = store
         self._sealer = sealer
@@ -101,22 +102,20 @@ class Exchange:
         grant = replace(grant, digest=sealed.digest)
         if not await self._store.put(grant, sealed.record, grant.expires_at - now):
             return _not_issued(IssueCause.TOO_MANY, asked)
-        return Issued(IssueCause.NONE, self._signer.sign(claims_of(grant)), grant.expires_at)
+        return Issued(IssueCause.NONE, await self._signer.sign(claims_of(grant)), grant.expires_at)
 
     async def redeem(self, token: str, consumer: str, presented_to: str) -> Redeemed:
         """Raises Unavailable when the store does not answer."""
-        found = self._verified(token, presented_to)
-        if isinstance(found, Cause):
-            return _refused(found, consumer)
-        grant, brand = found, brand_of(found, self._terms.trust_domain)
+        cause, grant = self._verified(token, presented_to)
+        if grant is None or cause is not Cause.NONE:
+            return await self._refused(cause, consumer, grant)
+        brand = brand_of(grant, self._terms.trust_domain)
         record = await self._store.take(grant, consumer)
         if isinstance(record, Cause):
-            if record is Cause.REPLAYED and self._reused is not None:
-                await self._reused(grant)
-            return _refused(record, consumer, grant)
+            return await self._refused(record, consumer, grant)
         body = self._sealer.open(_place(grant, brand), Sealed(record, grant.digest))
         if body is None:
-            return _refused(Cause.BODY_TAMPERED, consumer, grant)
+            return await self._refused(Cause.BODY_TAMPERED, consumer, grant)
         return Redeemed(Cause.NONE, grant, brand, body)
 
     async def revoke(self, token: str, caller: Caller) -> None:
@@ -124,26 +123,34 @@ class Exchange:
 
         Raises NotFound for what is no token of this organisation, Unavailable when the store does not answer.
         """
-        found = self._verified(token, "")
-        if found is Cause.EXPIRED:
+        cause, grant = self._verified(token, "")
+        if cause is Cause.EXPIRED:
             return
-        if isinstance(found, Cause) or found.organisation != caller.organisation:
-            cause = found.value if isinstance(found, Cause) else "foreign"
-            logger().info("context.revoke_refused", cause=cause, organisation=caller.organisation, txn=caller.txn)
+        if grant is None or cause is not Cause.NONE or grant.organisation != caller.organisation:
+            why = cause.value if cause is not Cause.NONE else "foreign"
+            logger().info("context.revoke_refused", cause=why, organisation=caller.organisation, txn=caller.txn)
             raise NotFound("context token")
-        await self._store.revoke(found)
+        await self._store.revoke(grant)
         logger().info("context.revoked", organisation=caller.organisation, txn=caller.txn)
 
-    def _verified(self, token: str, presented_to: str) -> Grant | Cause:
+    async def _refused(self, cause: Cause, consumer: str, grant: Grant | None) -> Redeemed:
+        facts = {"organisation": grant.organisation, "txn": grant.txn} if grant else {}
+        logger().info("context.redeem_refused", cause=cause.value, consumer=consumer, **facts)
+        if self._heard is not None:
+            await self._heard(cause, consumer, grant)
+        return Redeemed(cause)
+
+    def _verified(self, token: str, presented_to: str) -> tuple[Cause, Grant | None]:
+        """The grant is there as soon as its signature is proven, also when it is refused."""
         candidate = shape.inspect(token)
         if isinstance(candidate, Cause):
-            return candidate
+            return candidate, None
         cause = self._signer.verify(token, candidate)
         if cause is not Cause.NONE:
-            return cause
+            return cause, None
         grant = grant_of(candidate.claims)
         if grant is None:
-            return Cause.CLAIMS
+            return Cause.CLAIMS, None
         cause = rules.decide(
             grant,
             issuer=self._terms.issuer,
@@ -151,7 +158,7 @@ class Exchange:
             presented_to=presented_to,
             now=self._clock.now(),
         )
-        return grant if cause is Cause.NONE else cause
+        return cause, grant
 
     def _grant(self, asked: Asked, now: float) -> Grant:
         caller, terms = asked.caller, self._terms
@@ -195,9 +202,3 @@ def _not_issued(cause: IssueCause, asked: Asked) -> Issued:
         txn=caller.txn,
     )
     return Issued(cause)
-
-
-def _refused(cause: Cause, consumer: str, grant: Grant | None = None) -> Redeemed:
-    facts = {"organisation": grant.organisation, "txn": grant.txn} if grant else {}
-    logger().info("context.redeem_refused", cause=cause.value, consumer=consumer, **facts)
-    return Redeemed(cause)

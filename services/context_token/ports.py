@@ -61,8 +61,8 @@ class BodyStore(Protocol):
 class Signer(Protocol):
     """Signs and verifies; holds the keys, never fails once made."""
 
-    def sign(self, claims: Mapping[str, Any]) -> str:
-        """A compact JWS with the type of context tokens."""
+    async def sign(self, claims: Mapping[str, Any]) -> str:
+        """A compact JWS with the type of context tokens; other work goes on meanwhile."""
         ...
 
     def verify(self, token: str, candidate: Candidate) -> Cause:

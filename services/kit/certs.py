@@ -26,12 +26,19 @@ RENEW_BEFORE = dt.timedelta(days=30)
 
 
 def issue(
-    folder: Path, trust_domain: str, workload: str, *, serves: Sequence[str] = (), renew: bool = False
+    folder: Path,
+    trust_domain: str,
+    workload: str,
+    *,
+    serves: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    renew: bool = False,
 ) -> TlsFiles:
     """The certificate of `workload` under the folder's own authority: made on the first call, and again when it is
     about to expire or `renew` is said.
 
-    `serves` are the kinds whose server name it may carry, e.g. ["auth"]; localhost and loopback are always in.
+    `serves` are the kinds whose server name it may carry, e.g. ["auth"]; localhost and loopback are always in, `hosts`
+    are further names.
     """
     stem = workload.replace("/", "-")
     files = TlsFiles(folder / f"{stem}.crt", folder / f"{stem}.pem", folder / "ca.crt")
@@ -41,6 +48,7 @@ def issue(
     key = ec.generate_private_key(ec.SECP256R1())
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"spiffe://{trust_domain}/{workload}")]
     names += [x509.DNSName(f"{kind}.{INTERNAL_DOMAIN}") for kind in serves]
+    names += [x509.DNSName(host) for host in hosts]
     names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH] + ([ExtendedKeyUsageOID.SERVER_AUTH] if serves else [])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, workload)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +117,29 @@ async def test_recognizers(hauberk: Any) -> None:
         assert (status, said, why in err, wrong in err) == (2, "", True, False)
     status, _, err = await hauberk("recognizers", "put", "US_SSN", "[0-9]{9}")
     assert (status, "has a recognizer already" in err) == (2, True)
+
+
+async def test_choices(hauberk: Any, tmp_path: Path) -> None:
+    file = tmp_path / "choices.yaml"
+    soon = (datetime.now(UTC) + timedelta(days=30)).date()
+    file.write_text(f"mode: GUARD_MODE_FLAG\nallow: [{{phrase: ignore the previous invoice, until: {soon}}}]\n")
+    assert (await hauberk("choices", "show", "guardrail"))[:2] == (0, "# as installed\n")
+    status, said, err = await hauberk("choices", "put", "guardrail", str(file))
+    assert (status, said, err) == (0, "in force, version 1\n", "")
+    shown = (await hauberk("choices", "show", "guardrail"))[1]
+    assert "GUARD_MODE_FLAG" in shown and "previous invoice" in shown
+    for wrong, why in (
+        ("mode: LOUD", "mode"),
+        ("loud: 1", "loud"),
+        ("allow: [{phrase: two words, until: soon}]", "until"),
+    ):
+        file.write_text(wrong)
+        status, said, err = await hauberk("choices", "put", "guardrail", str(file))
+        assert (status, said, why in err) == (2, "", True), err
+    file.write_text("placeholder_style: PLACEHOLDER_STYLE_TAGGED\n")
+    assert (await hauberk("choices", "put", "redaction", str(file), "--brand", "acme-chat"))[0] == 2
+    assert "in force" in (await hauberk("choices", "put", "redaction", str(file)))[1]
+    assert "TAGGED" in (await hauberk("choices", "show", "redaction"))[1]
+    for area in ("guardrail", "redaction"):  # as installed again
+        file.write_text("{}")
+        assert (await hauberk("choices", "put", area, str(file)))[0] == 0

@@ -9,15 +9,19 @@ import time
 from typing import Any
 
 import pytest
+import yaml
 from grpc import aio
 from hauberk.common.v1 import decision_pb2 as common
 
 from cli.asking import Gateway, by_key, question
 from services.kit.channels import connect
 from services.kit.tls import TlsFiles
+from tests.support import envoy
 from tests.support.compose import ROOT, LocalCompose, compose_file
-from tests.support.otlp import receiver
+from tests.support.otlp import Receiver, receiver
 from tests.support.stores import make_folder, servers
+from tests.support.waiting import eventually
+from tools.jaeger import CONFIG, IMAGE_VERSION
 
 SERVED = {"gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token", "audit"}
 TEXT = "My SSN is 123-45-6789 and credit card is 4532-1234-5678-9010"
@@ -65,6 +69,7 @@ async def test_every_service_starts_as_the_file_says_and_admits() -> None:
                 tls = base / "bundles" / "backend" / "tls"
                 files = TlsFiles(tls / "backend-app.crt", tls / "backend-app.pem", tls / "ca.crt")
                 answer = await admitted(f"127.0.0.1:{local.ports['gateway']}", files, key)
+                await _passes_envoy(local, key, collector)
             assert answer.outcome == common.OUTCOME_ALLOW
             assert answer.messages[0].text == "My SSN is <US_SSN> and credit card is <CREDIT_CARD>"
             assert {name: process.returncode for name, process in running.items()} == dict.fromkeys(SERVED, 0)
@@ -77,12 +82,38 @@ async def test_every_service_starts_as_the_file_says_and_admits() -> None:
         shutil.rmtree(base, ignore_errors=True)
 
 
+async def _passes_envoy(local: LocalCompose, key: str, collector: Receiver) -> None:
+    """Envoy with the file's configuration and certificate: who has a credential passes, in one trace from Envoy on."""
+    tls = local.base / "bundles" / "envoy" / "tls"
+    shipped = (ROOT / "deploy" / "envoy" / "ext_authz.yaml").read_text()
+    assert {name for name in re.findall(r"/etc/envoy/tls/([\w.-]+)", shipped)} == {path.name for path in tls.iterdir()}
+
+    def at_once(document: envoy.Document) -> None:
+        soon = {"tracing.opentelemetry.flush_interval_ms": 100}
+        document["layered_runtime"] = {"layers": [{"name": "static", "static_layer": soon}]}
+
+    async def one_trace() -> bool:
+        by_envoy = {span.trace_id for span in collector.spans if span.service == "envoy"}
+        return any(span.service == "auth" and span.trace_id in by_envoy for span in collector.spans)
+
+    async with envoy.Product().serving() as product:
+        files = TlsFiles(tls / "envoy-edge.crt", tls / "envoy-edge.pem", tls / "ca.crt")
+        traces = int(collector.endpoint.rpartition(":")[2])
+        ports = {"product": product.port, envoy.GATEWAY: local.ports["gateway"], "traces": traces}
+        path, port = envoy.configured("ext_authz.yaml", local.base, ports, files, at_once)
+        async with envoy.running(path, port) as client:
+            refused = await client.get("/")
+            passed = await client.get("/", headers={"authorization": f"Bearer {key}"})
+            assert (refused.status_code, passed.status_code, len(product.seen)) == (401, 200, 1)
+            assert await eventually(one_trace)
+
+
 def _each_has_only_its_own(local: LocalCompose) -> None:
     """No process is given another's key, and none the authority's."""
     bundles = local.base / "bundles"
-    for name in [*SERVED, "operator", "backend"]:
+    for name in [*SERVED, "operator", "backend", "envoy"]:
         files = {str(path.relative_to(bundles / name)) for path in (bundles / name).rglob("*") if path.is_file()}
-        stem = "backend-app" if name == "backend" else name
+        stem = {"backend": "backend-app", "envoy": "envoy-edge"}.get(name, name)
         assert {f for f in files if f.startswith("tls/")} == {f"tls/{stem}.crt", f"tls/{stem}.pem", "tls/ca.crt"}
         own = (f"keys/{name}/", "tls/", f"settings/{name}.yaml", *(["patterns/"] if name == "redaction" else []))
         assert all(f.startswith(own) for f in files)
@@ -92,8 +123,9 @@ def _each_has_only_its_own(local: LocalCompose) -> None:
 def test_every_service_has_a_health_check() -> None:
     for name, service in services().items():
         check = service.get("healthcheck", {})
-        one_shot = name in {"prepare", "operator", "backend"}
-        assert check.get("disable") is True if one_shot else check["test"], name
+        # Three end by themselves; Envoy's image holds nothing that could ask it.
+        unasked = name in {"prepare", "operator", "backend", "envoy"}
+        assert check.get("disable") is True if unasked else check["test"], name
 
 
 def test_every_process_of_ours_is_confined() -> None:
@@ -111,10 +143,29 @@ def test_every_process_of_ours_is_confined() -> None:
     assert "--require-hashes" in dockerfile
 
 
-def test_only_the_gateway_and_the_traces_are_published_and_on_loopback() -> None:
+def test_only_the_gateway_envoy_and_the_traces_are_published_and_on_loopback() -> None:
     published = {name: service["ports"] for name, service in services().items() if "ports" in service}
-    assert set(published) == {"gateway", "jaeger"}
+    assert set(published) == {"gateway", "envoy", "jaeger"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_envoy_finds_whom_its_configuration_names_and_the_product_nobody_but_envoy() -> None:
+    document = yaml.safe_load((ROOT / "deploy" / "envoy" / "ext_authz.yaml").read_text())
+    networks = {name: set(service["networks"]) for name, service in services().items()}
+    for cluster in document["static_resources"]["clusters"]:
+        (group,) = cluster["load_assignment"]["endpoints"]
+        host = group["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["address"]
+        assert networks[host] & networks["envoy"], host
+    assert {name for name, on in networks.items() if "product" in on} == {"envoy", "product"}
+    assert networks["product"] == {"product"}
+    assert compose_file()["networks"]["product"] == {"internal": True}
+
+
+def test_the_jaeger_of_the_file_is_the_one_that_make_jaeger_builds() -> None:
+    service = services()["jaeger"]
+    assert service["image"] == f"jaegertracing/jaeger:{IMAGE_VERSION}"
+    assert service["volumes"] == ["./deploy/jaeger.yaml:/etc/jaeger.yaml:ro"]
+    assert CONFIG == ROOT / "deploy" / "jaeger.yaml"
 
 
 def test_no_store_is_reachable_from_where_it_is_not_needed() -> None:

@@ -112,24 +112,34 @@ class ModelServer:
         self.got: list[Got] = []
         self.left = 0
         self.port = 0
+        self._open: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[ModelServer]:
-        server = await asyncio.start_server(self._served, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
             server.close()
+            for task in list(self._open):
+                task.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
+
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._served(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
 
     async def _served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError):
-            try:
+        try:
+            with suppress(asyncio.IncompleteReadError):
                 while True:
                     await self._one(reader, writer)
-            except OSError:
-                self.left += 1
-        writer.close()
+        except OSError:
+            self.left += 1
+        finally:
+            writer.transport.abort()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -51,10 +51,11 @@ class Authorise:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """An event without any words of the model."""
+    """An event whose words, if it has any, may be shown. `ends` is the part of the answer that is complete with it."""
 
     event: Json
     named: str = ""
+    ends: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class _Choice:
     lanes: dict[tuple[int, str], None] = field(default_factory=dict)
     calls: dict[int, Json] = field(default_factory=dict)
     finished: bool = False
+    ended: bool = False
 
 
 class ChatStream:
@@ -86,9 +87,14 @@ class ChatStream:
         """What follows a text that was shown to its end: nothing here."""
         return []
 
+    def showed(self, show: Show) -> None:
+        """This went to the client."""
+        if show.ends is not None:
+            self._choices[show.ends].ended = True
+
     def cut(self, words: str) -> list[Action]:
         """Ends the answer here, in order."""
-        left = [index for index, own in self._choices.items() if not own.finished] or ([] if self._choices else [0])
+        left = [index for index, own in self._choices.items() if not own.ended] if self._choices else [0]
         self.done = True
         ends: list[Action] = [Show(self._chunk(index, {"refusal": words}, "content_filter")) for index in left]
         return [*ends, Done(DONE)]
@@ -150,7 +156,7 @@ class ChatStream:
                 asked.append(call_of(call["function"], "tool_calls"))
             actions += [Authorise(tuple(asked)), Show(self._chunk(index, {"tool_calls": calls}))]
         if reason is not None:
-            actions.append(Show(self._chunk(index, {}, reason)))
+            actions.append(Show(self._chunk(index, {}, reason), ends=index))
 
     def _chunk(self, index: int, delta: Json, reason: str | None = None) -> Json:
         choice: dict[str, Any] = {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}

@@ -9,7 +9,8 @@ from typing import Any, LiteralString
 from psycopg.types.json import Jsonb
 
 from services.audit.adapters.sealing import PostgresSealing
-from services.audit.ports import SubjectKey
+from services.audit.flows.incidents import Desk
+from services.audit.ports import Readers, SubjectKey
 from services.audit.response_ports import Case, Document
 from services.kit.caller import Caller
 from services.kit.postgres import Database
@@ -131,6 +132,21 @@ class WideCases:
         statement: LiteralString = "SELECT key_id, kid, wrapped FROM audit.watch_keys(%s, %s)"
         rows = await self._store.rows(statement, [organisation, list(ids)])
         return [SubjectKey(str(key), str(kid), bytes(wrapped)) for key, kid, wrapped in rows]
+
+
+class CaseDesks:
+    """Implements `flows.incidents.Desks`."""
+
+    def __init__(self, database: Database, wide: WideCases, readers: Readers) -> None:
+        self._database, self._wide, self._readers = database, wide, readers
+
+    def of(self, caller: Caller) -> Desk:
+        """See the port."""
+        return Desk(caller.organisation, TenantCases(self._database, caller), self._readers.of(caller))
+
+    def platform(self) -> Desk:
+        """See the port."""
+        return Desk("", self._wide, self._readers.platform())
 
 
 def _one(rows: Sequence[tuple[Any, ...]]) -> Case | None:

@@ -1,5 +1,5 @@
-"""What playbooks do, through the services that own it: auth holds and ends, the rate limiter penalises; exports are frozen
-and notices written here."""
+"""What playbooks do, through the services that own it: auth holds and ends, the rate limiter penalises; exports are
+frozen and notices written here."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from services.audit.flows.names import Names
 from services.audit.flows.responding import RETRY_SECONDS, Responder
@@ -12,6 +13,7 @@ from services.audit.policy.report import ShownAction, ShownIncident
 from services.audit.policy.response import ResponsePolicy
 from services.audit.ports import KeyReader
 from services.audit.response_ports import Case, Cases
+from services.kit.caller import Caller
 from services.kit.clock import Clock
 from services.kit.errors import FailedPrecondition, NotFound
 
@@ -28,8 +30,21 @@ class Desk:
     reader: KeyReader
 
 
+class Desks(Protocol):
+    """Ways to cases."""
+
+    def of(self, caller: Caller) -> Desk:
+        """Those of the caller's organisation."""
+        ...
+
+    def platform(self) -> Desk:
+        """Those of the platform. For operators."""
+        ...
+
+
 class Incidents:
-    """Every change is compared with what was there: who decides second changes nothing. Raises NotFound, Unavailable."""
+    """Every change is compared with what was there: who decides second changes nothing. Raises NotFound,
+    Unavailable."""
 
     def __init__(self, responder: Responder, names: Names, policy: ResponsePolicy, clock: Clock) -> None:
         self._responder, self._names, self._clock = responder, names, clock
@@ -55,9 +70,7 @@ class Incidents:
         """Does what waits. Raises FailedPrecondition for what does not."""
         case = await self._action(desk, incident, action)
         body = {**case.document, "approved": "yes", "attempts": 0}
-        moved = replace(
-            case, state=State.DOING.value, due=self._clock.now() + RETRY_SECONDS, document=body
-        )
+        moved = replace(case, state=State.DOING.value, due=self._clock.now() + RETRY_SECONDS, document=body)
         if not await desk.cases.move(moved, [state.value for state in _PENDING]):
             raise FailedPrecondition("NOT_WAITING", "the action does not wait for approval")
         return await self._responder.carry_out(moved, approved=True)

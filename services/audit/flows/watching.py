@@ -144,7 +144,7 @@ class Watcher:
             seen += [
                 Seen(position, organisation, link.sequence, link.hash, found.record)
                 for (position, _, link), found in zip(entries, opened, strict=True)
-                if found.record is not None
+                if found.record is not None and not found.erased  # whoever was erased is nobody to act on
             ]
         return sorted(seen, key=lambda each: each.position)
 

@@ -15,10 +15,10 @@ COMMENT ON TABLE audit.cases IS 'Incidents with what was done about them; due_at
 CREATE INDEX cases_latest ON audit.cases (org_id, kind, made_at, case_id);
 CREATE INDEX cases_of ON audit.cases (org_id, parent, case_id) WHERE parent <> '';
 CREATE INDEX cases_due ON audit.cases (kind, due_at) WHERE due_at IS NOT NULL;
+INSERT INTO audit.cases (org_id, kind, case_id, state, document) VALUES ('', 'watch', 'cursor', 'free', '{}');
 SELECT hauberk.protect('audit.cases');
 REVOKE ALL ON audit.cases FROM hauberk_audit;
 GRANT SELECT, INSERT, UPDATE (state, due_at, document) ON audit.cases TO hauberk_audit;
-INSERT INTO audit.cases (org_id, kind, case_id, state, document) VALUES ('', 'watch', 'cursor', 'free', '{}');
 
 -- The doors of whoever watches all chains. The role that takes events in has none of them.
 CREATE FUNCTION audit.case_put(org text, what text, id text, above text, word text, due timestamptz, doc jsonb)
@@ -57,7 +57,7 @@ SELECT * FROM audit.cases AS c WHERE c.kind = what AND c.state = ANY (words) AND
 $$;
 CREATE FUNCTION audit.cases_recent(org text, since timestamptz) RETURNS bigint LANGUAGE sql STABLE
 AS $$
-SELECT count(*) FROM audit.cases AS c WHERE c.org_id = org AND c.kind = 'action' AND c.made_at > since
+SELECT count(DISTINCT c.parent) FROM audit.cases AS c WHERE c.org_id = org AND c.kind = 'action' AND c.made_at > since
    AND c.state IN ('doing', 'done') AND c.document ->> 'capped' = 'yes'
 $$;
 -- One process watches at a time; who goes silent loses its turn. `past` is where it goes on, `known` how far it has acted.

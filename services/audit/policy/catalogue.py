@@ -68,9 +68,18 @@ OWN = (
     event_type("audit.query_platform", "critical decision", (*CALL, "from", "to", "filters")),
     event_type("audit.verify_platform", "critical decision", (*CALL, "from", "to", "problem")),
     event_type("audit.export_platform", "critical decision", (*CALL, "from", "to", "format")),
+    *(
+        event_type(f"audit.{name}", "critical decision", (*CALL, "incident", "state", "action_id", "rule", "mode"))
+        for name in ("get_incident", "close_incident", "decide_action", "put_playbook_mode")
+    ),
     event_type("audit.chain_broken", CRITICAL, ("target", "problem", "sequence")),
     event_type("auth.token_reused", CRITICAL, ("kind", "session"), ocsf=AUTHENTICATION),
-    event_type("context_token.token_reused", CRITICAL, ("kind", "session", "key"), ocsf=AUTHENTICATION),
+    event_type(
+        "context_token.token_reused", CRITICAL, ("kind", "cause", "workload", "session", "key"), ocsf=AUTHENTICATION
+    ),
+    event_type(
+        "context_token.token_refused", DECISION, ("kind", "cause", "workload", "session", "key"), ocsf=AUTHENTICATION
+    ),
     event_type("audit.incident_opened", CRITICAL, ("incident", "rule", "mode", "initiator")),
     event_type("audit.incident_action", CRITICAL, ("incident", "action", "action_id", "state", "initiator")),
     event_type("audit.anchor_behind", CRITICAL, ("anchor", "cause")),

@@ -33,8 +33,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """An action there is. `subject`: the kind of subject that it is done to. `inverse`: how it is taken back, empty when
-    it cannot be. `asks`: always only after approval. `capped`: counts against the cap of its organisation."""
+    """An action there is. `subject`: the kind of subject that it is done to. `inverse`: how it is taken back, empty
+    when it cannot be. `asks`: always only after approval. `capped`: counts against the cap of its organisation."""
 
     subject: str
     inverse: str
@@ -85,8 +85,8 @@ def incident_id(found: Detection) -> str:
 
 
 def plan(found: Detection, steps: Sequence[Step], mode: Mode, room: int) -> list[Planned]:
-    """The actions of a playbook for a detection; `room` is how many subjects the cap still lets through. What the events
-    did not prove (no session, no key) is left out."""
+    """The actions of a playbook for a detection; `room` is how many subjects the cap still lets through. What the
+    events did not prove (no session, no key) is left out."""
     planned: list[Planned] = []
     incident = incident_id(found)
     for place, step in enumerate(steps):

@@ -101,7 +101,9 @@ def timeline(shown: ShownIncident) -> list[tuple[str, str]]:
     if "closed_at" in document:
         found.append((document["closed_at"], f"closed as {shown.state}"))
     found += [
-        (each.document["done_at"], f"{each.document['do']} done") for each in shown.actions if "done_at" in each.document
+        (each.document["done_at"], f"{each.document['do']} done")
+        for each in shown.actions
+        if "done_at" in each.document
     ]
     return [(_moment(at), what) for at, what in sorted(found, key=lambda entry: entry[0])]
 

@@ -39,7 +39,8 @@ class Managers(Protocol):
     """Who could still manage keys."""
 
     async def would_lock_out(self, proof: Proven, kind: Contained, name: str, now: float) -> bool:
-        """Whether this subject holds keys that manage keys, and nobody else who is not held does. Raises Unavailable."""
+        """Whether this subject holds keys that manage keys, and nobody else who is not held does. Raises
+        Unavailable."""
         ...
 
 

@@ -29,6 +29,7 @@ BOOTSTRAP = frozenset(
         "policies.manage",
         "audit.read",
         "audit.erase",
+        "incidents.manage",
     }
 )
 

@@ -119,7 +119,7 @@ def failed(active: Span, error: Exception) -> None:
 def serving(
     tracer: trace.Tracer, carrier: Mapping[str, str], name: str, attributes: Mapping[Attr, Plain]
 ) -> Iterator[Span]:
-    """The server span of a request, a child of the one in `carrier`; what happens within is of this tracer's service."""
+    """The server span of a request, a child of the one in `carrier`; spans within are of this tracer's service."""
     parent = otel_context.attach(extract(carrier) if carrier else otel_context.Context())
     own = _tracer.set(tracer)
     try:

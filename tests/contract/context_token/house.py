@@ -15,6 +15,7 @@ from hauberk.tenancy.v1 import tenancy_service_pb2 as tenancy_pb
 
 from services.context_token.bootstrap import build
 from services.context_token.settings import ContextTokenSettings
+from services.kit.audit import Event
 from services.kit.clock import SystemClock
 from services.kit.inprocess import InProcessChannel, InProcessServer
 from services.kit.jwks import PeerKeys
@@ -30,7 +31,7 @@ KIND = "context-token"
 SOURCE, TARGET, THIRD = "shop", "billing", "support"
 BODY = b"asked about order 17"
 NOT_ACCEPTED = decision_pb2.REASON_CONTEXT_NOT_ACCEPTED
-SIGNING = rsa_key()
+SIGNING, ROTATED = rsa_key(), rsa_key()
 
 
 @dataclass
@@ -88,12 +89,27 @@ class World:
 class Keys:
     """The key port of context-token; the same for every mount, as files would be."""
 
+    def __init__(self, signing: bytes = SIGNING) -> None:
+        self._kept = {"ctx-signing": signing, "ctx-kek": bytes(range(32))}
+
     def versions(self, name: str) -> list[VersionedSecret]:
-        return [VersionedSecret("1", {"ctx-signing": SIGNING, "ctx-kek": bytes(range(32))}[name])]
+        return [VersionedSecret("1" if self._kept[name] is not ROTATED else "2", self._kept[name])]
+
+
+class Heard:
+    """A trail that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    async def emit(self, event: Event, *, critical: bool = False) -> None:
+        self.events.append(event)
 
 
 @asynccontextmanager
-async def mounted(house: House, **settings: Any) -> AsyncIterator[World]:
+async def mounted(
+    house: House, trail: Heard | None = None, keys: Keys | None = None, **settings: Any
+) -> AsyncIterator[World]:
     """Context-token beside auth and tenancy, which are already there."""
 
     def dial(kind: str) -> Any:
@@ -102,7 +118,7 @@ async def mounted(house: House, **settings: Any) -> AsyncIterator[World]:
     own = ContextTokenSettings.model_validate({"redis_url": house.stores.redis_url, **settings})
     before = house.servers.get(KIND)
     async with AsyncExitStack() as stack:
-        app = await build(own, Wiring(Keys(), dial, SystemClock(), stack))
+        app = await build(own, Wiring(keys or Keys(), dial, SystemClock(), stack, trail))
         public = PeerKeys(lambda: fetch_jwks(dial("auth")))
         await public.refresh()
         server = InProcessServer(interceptor_of(app, own, verifier_of(public, own)))

@@ -58,8 +58,12 @@ def test_what_is_no_policy_is_refused_with_its_reason(change: Any, said: str) ->
 
 def test_the_longer_plan_counts_and_a_plan_nobody_knows_is_the_default_one() -> None:
     found = due(parse(document(), OWNED), OWNED, PLANS, 1000 * DAY)
-    history = {(org, each.classes): each.before for each in found if each.name == "tenancy.conversations"
-               for org in each.organisations or ()}
+    history = {
+        (org, each.classes): each.before
+        for each in found
+        if each.name == "tenancy.conversations"
+        for org in each.organisations or ()
+    }
     assert history == {
         ("org-f", ("free",)): 993 * DAY,
         ("org-f", ("pro",)): 910 * DAY,  # written when it was on pro
