@@ -9,6 +9,7 @@ SERVICES := auth tenancy ratelimit redaction guardrail context-token audit gatew
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 PYTEST_ARGS ?=
+EXAMPLES_ARGS ?=
 # Two workers, a file each at a time; tests/conftest.py says which come last.
 IN_PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
 
@@ -33,7 +34,7 @@ demo: setup ## Set everything up and watch requests pass through the armour, or 
 	$(BIN)/hauberk demo
 
 examples: setup ## Generate, build and run the example backends (Python, Go, TypeScript) against a stack
-	$(RUN) -m tools.examples
+	$(RUN) -m tools.examples $(EXAMPLES_ARGS)
 
 jaeger: setup ## Get a real Jaeger (built by Go, ten minutes once) and find the trace of one chat request in it
 	$(RUN) -m tools.jaeger
@@ -62,18 +63,21 @@ types: setup ## Static types; a forgotten await is an allow, so this is a securi
 imports: setup ## Who may import whom
 	$(BIN)/lint-imports
 
-proto: setup ## Generate gen/ from protos/
+proto: setup ## Generate gen/ and the OpenAPI document of the HTTP edge from protos/
 	$(RUN) -m tools.protogen
+	$(RUN) -m tools.openapi
 
-proto-check: setup ## gen/ is up to date, the contract is clean, nothing released is broken
+proto-check: setup ## gen/ and the OpenAPI document are up to date, the contract is clean, nothing released is broken
 	$(RUN) -m tools.protogen --check
 	$(RUN) -m tools.contract_check
+	$(RUN) -m tools.openapi --check
 
 docs: setup ## Write the failure tables of docs/failure-modes.md from code and policy
 	$(RUN) -m tools.failure_table
 
 docs-check: setup ## The failure tables say what code and policy say
 	$(RUN) -m tools.failure_table --check
+	$(RUN) -m tools.alerts --check
 
 ##@ Measure
 bench: setup ## Measure at small sizes and print a table

@@ -41,6 +41,7 @@ NAMES = (
     "context_token",
     "audit",
     "audit_chaos",
+    "contain",
     "retention",
 )
 ROUNDS = 20

@@ -1,8 +1,9 @@
 """`retention`: a run over a seeded year of data of organisations on three plans, one of them held.
 
 The run is killed (SIGKILL) again and again at random moments and goes on each time. `wrong` counts what is left and
-should be gone, or is gone and should be left, by an account kept while seeding; `files` of the trail are verified offline,
-and what is left of the chains from its cut on. The trail is kept for half a year here: of seven, a year would lose nothing.
+should be gone, or is gone and should be left, by an account kept while seeding. Files of the trail are verified
+offline, and what is left of the chains from its cut on. The trail is kept for half a year here: of seven years, a year
+would lose nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ HOT_DAYS = 180
 
 async def run(small: bool) -> list[Row]:
     """Seeds, runs with kills, counts."""
-    rows, events, kills = (40, 400, 0) if small else (10_000, 20_000, 6)
+    rows, events, kills = (40, 400, 0) if small else (5_000, 10_000, 5)
     async with folder() as place, running_stores(place) as stores:
         stores.layout.write_running(Running("", "", os.getpid()))
         signer = CheckpointSigner(KeyRing(stores.layout.keys, {}))

@@ -114,19 +114,24 @@ _INSERTS = {
     " invited_by, created_at, expires_at) VALUES (%(org)s, 'inv_' || %(id)s, %(digest)s, '{member}', '{}', true, 'ada',"
     " to_timestamp(%(at)s - 86400), to_timestamp(%(at)s))",
     "auth.sessions": "INSERT INTO auth.sessions (org_id, session_id, digest, pepper, subject, brand, scopes, roles,"
-    " credential_id, epochs, authentication, limits, created_at, expires_at, last_seen_at, idle_seconds) VALUES (%(org)s,"
+    " credential_id, epochs, authentication, limits, created_at, expires_at, last_seen_at, idle_seconds)"
+    " VALUES (%(org)s,"
     " 'ses_' || %(id)s, %(digest)s, '1', 'u' || %(n)s::int %% 10, 'shop', '{}', '{}', '', '{}', '{}', '[]',"
     " to_timestamp(%(at)s - 60), to_timestamp(%(at)s), to_timestamp(%(at)s), 60)",
-    "auth.api_keys": "INSERT INTO auth.api_keys (org_id, key_id, digest, pepper, subject, scopes, last_four, created_by,"
+    "auth.api_keys": "INSERT INTO auth.api_keys (org_id, key_id, digest, pepper, subject, scopes, last_four,"
+    " created_by,"
     " revoked_at) VALUES (%(org)s, 'key_' || %(id)s, %(digest)s, '1', 'u' || %(n)s::int %% 10, '{}', 'abcd', 'ada',"
     " to_timestamp(%(at)s))",
     "auth.key_uses": "INSERT INTO auth.key_uses (org_id, key_id, workload, network, last_used_at) VALUES (%(org)s,"
     " 'key_' || %(id)s, 'backend/shop', '192.0.2.0/24', to_timestamp(%(at)s))",
-    "auth.key_notices": "INSERT INTO auth.key_notices (org_id, notice_id, key_id, kind, mark, body, due_at, done_at) VALUES"
+    "auth.key_notices": "INSERT INTO auth.key_notices (org_id, notice_id, key_id, kind, mark, body, due_at,"
+    " done_at) VALUES"
     " (%(org)s, 'msg_' || %(id)s, 'key_' || %(id)s, 'rotated', '', '{}', to_timestamp(%(at)s), to_timestamp(%(at)s))",
-    "guardrail.calls": "INSERT INTO guardrail.calls (org_id, user_id, brand, conversation, txn, tool, labels, called_at)"
+    "guardrail.calls": "INSERT INTO guardrail.calls (org_id, user_id, brand, conversation, txn, tool,"
+    " labels, called_at)"
     " VALUES (%(org)s, 'u' || %(n)s::int %% 10, 'shop', 'c1', %(hex)s, 'look_up', '{}', to_timestamp(%(at)s))",
-    "guardrail.approvals": "INSERT INTO guardrail.approvals (org_id, approval, state, call_digest, tool, definition_hash,"
+    "guardrail.approvals": "INSERT INTO guardrail.approvals (org_id, approval, state, call_digest, tool,"
+    " definition_hash,"
     " arguments_sha256, conversation, user_id, brand, reason, approver, expires_at) VALUES (%(org)s, 'apr_' || %(hex)s,"
     " 'used', encode(%(digest)s, 'hex'), 'look_up', '', '', 'c1', 'u' || %(n)s::int %% 10, 'shop', '', '',"
     " to_timestamp(%(at)s))",
@@ -168,8 +173,10 @@ def _trail(conn: psycopg.Connection[Any], year: Year, organisation: str, signer:
     _partitions(conn, year.events)
     cursor = conn.cursor()
     cursor.executemany(
-        "INSERT INTO audit.events (org_id, sequence, event_id, at, code, class, outcome, actor, trace_id, canonical, prev,"
-        " hash, position, sealed_at) VALUES (%s, %s, %s, %s, 'gateway.admit', 'decision', 'ALLOW', 'gateway', '', %b, %b, %b,"
+        "INSERT INTO audit.events (org_id, sequence, event_id, at, code, class, outcome, actor, trace_id,"
+        " canonical, prev,"
+        " hash, position, sealed_at) VALUES (%s, %s, %s, %s, 'gateway.admit', 'decision', 'ALLOW',"
+        " 'gateway', '', %b, %b, %b,"
         " nextval('audit.positions'), %s)",
         linked,
     )

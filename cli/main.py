@@ -20,7 +20,9 @@ from cli.commands import (
     choices,
     complete,
     demo,
+    evidence,
     healthcheck,
+    incident,
     keys,
     limits,
     member,
@@ -50,6 +52,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     tools,
     replay,
     audit,
+    incident,
     api_keys,
     sessions,
     limits,
@@ -61,6 +64,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     serve,
     prepare,
     retention,
+    evidence,
     keys,
     certs,
     org,
@@ -86,7 +90,7 @@ exit status:
   0    done; for `admit`, `complete`, `tool`: allowed
   1    for `admit`, `complete`, `tool`: refused; for `demo`: an outcome differed; for `check-config`: a wrong key;
        for `rls check`: something is wrong; for `revocations`: a process is behind
-       for `retention`: a run was missed, or had problems
+       for `retention`: a run was missed, or had problems; for `evidence`: there is a gap
        for `tools import`: a tool was refused
        for `policy`: a case failed, or a policy breaks a rule; for `member accept`: not accepted
   2    could not be done or decided (one line on stderr says why)

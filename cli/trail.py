@@ -98,6 +98,10 @@ class Trail:
         method = getattr(self._stub, f"{what}Platform" if platform else what)
         return await method(request, timeout=TIMEOUT, metadata=await self._metadata())
 
+    async def call(self, name: str, request: Any) -> Any:
+        """Any other method, as whoever this is."""
+        return await getattr(self._stub, name)(request, timeout=TIMEOUT, metadata=await self._metadata())
+
     async def _metadata(self) -> Any:
         return await self._administrator.metadata() if self._administrator else ()
 

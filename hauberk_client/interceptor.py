@@ -69,9 +69,9 @@ class ProtectedCalls(aio.ServerInterceptor):
             return await continuation(handler_call_details)
         metadata: Metadata = tuple(handler_call_details.invocation_metadata or ())
         incoming = named(metadata, "traceparent")
-        parent = incoming[0] if len(incoming) == 1 else ""
         try:
-            with tracing.trace(parent):
+            with tracing.trace(incoming[0] if len(incoming) == 1 else ""):
+                parent = tracing.headers()["traceparent"]  # the handler's calls belong to the same trace
                 caller = await self._guard.authenticate(self._credential(metadata))
                 if self._resource is not None:
                     resource = self._resource(handler_call_details.method, metadata)

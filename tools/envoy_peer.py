@@ -51,7 +51,11 @@ def _within(field: Any) -> Shape:
 
 def fill(message: Any, shape: Shape | None, rng: random.Random, depth: int = 0) -> None:
     """Random values for the fields of the shape, in any combination; without one for every field there is."""
+    members = [[f.name for f in one.fields if shape is None or f.name in shape] for one in message.DESCRIPTOR.oneofs]
+    chosen = {rng.choice(names) for names in members if names}
     for field in message.DESCRIPTOR.fields:
+        if field.containing_oneof is not None and field.name not in chosen:
+            continue
         if (shape is not None and field.name not in shape) or rng.random() < 0.2 or depth > 5:
             continue
         inner = None if shape is None else shape[field.name]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cli.services import NAMES, settings_type
+from cli.services import RUNNABLE, settings_type
 
 HELP = "check a service's settings and policy without starting it"
 ABOUT = """\
@@ -20,14 +20,14 @@ examples:
   hauberk check-config ratelimit
   hauberk check-config redaction prepared/settings/redaction.yaml
 
-services: {", ".join(NAMES)}
+services: {", ".join(RUNNABLE)}
 exit status: 0 ok, 1 something is wrong
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which service, which file."""
-    parser.add_argument("service", metavar="SERVICE", choices=NAMES, help=", ".join(NAMES))
+    parser.add_argument("service", metavar="SERVICE", choices=RUNNABLE, help=", ".join(RUNNABLE))
     parser.add_argument("file", metavar="FILE", nargs="?", type=Path, help="settings, YAML (default: HAUBERK_CONFIG)")
 
 
@@ -70,10 +70,12 @@ def _check_policy(service: str, settings: Any) -> None:
         load_engine(settings.tenancy_policies)
     elif service == "gateway":
         from gateway import replies, stages
+        from gateway.edge.rules import load_edges
 
         for chain in stages.CHAINS.values():
             stages.check_chain(chain, [stage.name for stage in chain])
         replies.load(settings.gateway_policy)
+        load_edges(settings.gateway_policy)
     elif service == "guardrail":
         from services.guardrail.bootstrap import load_rules as load_guardrail_rules
         from services.guardrail.bootstrap import load_tools_policy

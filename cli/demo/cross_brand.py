@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from hauberk.auth.v1 import auth_service_pb2 as auth_pb
+from hauberk.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 
-from cli.asking import Gateway, by_context, question
-from cli.decision import Answer
+from cli.asking import TIMEOUT, Gateway, by_context, question
 from cli.demo.scenario import Report, World
 from cli.words import outcome_name
 
@@ -15,15 +16,16 @@ MARKETING, BILLING = "acme-marketing", "acme-billing"
 QUESTION = "What's my ad spend this month?"
 LEDGER = {"nora": "1,240.50", "omar": "87.00"}
 """What billing knows; only billing ever reads it."""
-ANSWER = "Your ad spend this month is 1,240.50 US dollars."
-REFUSED = "DENY CREDENTIAL_NOT_ACCEPTED by auth"
+REFUSED, TAKEN = "DENY CREDENTIAL_NOT_ACCEPTED by auth", "DENY ADMISSION_NOT_ACCEPTED by admission"
 
 
 class Backend:
     """The backend of one brand: a workload with a certificate of its own."""
 
     def __init__(self, world: World, brand: str) -> None:
-        self._gateway = Gateway(world.stack.channel("gateway", f"backend/{brand}"))
+        workload = f"backend/{brand}"
+        self._gateway = Gateway(world.stack.channel("gateway", workload))
+        self._auth = AuthServiceStub(world.stack.channel("auth", workload))
         self._brand = brand
         self._world = world
 
@@ -34,22 +36,30 @@ class Backend:
         asked = question(self._world.user(user), self._brand, QUESTION, conversation="ads", handoff=wanted)
         return await self._gateway.admit(asked)
 
-    async def take_over(self, token: str) -> tuple[pb.AdmitResponse, str]:
-        """The question of whoever the token is about, and the answer for them; empty when it was refused."""
-        asked = question(by_context(token), self._brand, "A question from another brand.", conversation="from-outside")
-        admitted = await self._gateway.admit(asked)
-        if outcome_name(admitted.outcome) != "ALLOW":
+    async def present(self, token: str, brand: str) -> pb.AdmitResponse:
+        """Presents a token as a credential."""
+        asked = question(by_context(token), brand, "A question from another brand.", conversation="from-outside")
+        return await self._gateway.admit(asked)
+
+    async def answer(self, token: str) -> tuple[pb.AdmitResponse, str]:
+        """Admits the question that a token carries, and answers it to whoever the token is about."""
+        admitted = await self.present(token, self._brand)
+        if outcome_name(admitted.outcome) != "ALLOW" or json.loads(admitted.context)["question"] != QUESTION:
             return admitted, ""
-        # Who asks is said by the token alone, never by the body: that is only what the other brand wrote.
-        spent = LEDGER[admitted.principal.subject]
-        if json.loads(admitted.context)["question"] != QUESTION:
-            return admitted, ""
-        done = await self.complete(admitted.admission, f"Your ad spend this month is {spent} US dollars.")
-        return admitted, str(done.text)
+        # Who asks is said by the token alone, never by the body: that is only what the other brand wrote. The same
+        # workload may show a used token again for a moment, so this second look spends nothing.
+        proven = auth_pb.AuthenticateRequest(credential=by_context(token), brand=self._brand)
+        user = (await self._auth.Authenticate(proven, timeout=TIMEOUT)).principal.subject
+        return admitted, (await self.complete(admitted.admission, words(LEDGER[user]))).text
 
     async def complete(self, admission: str, text: str) -> pb.CompleteResponse:
         """What may be shown of an answer."""
         return await self._gateway.complete(admission, text)
+
+
+def words(spent: str) -> str:
+    """What billing says."""
+    return f"Your ad spend this month is {spent} US dollars."
 
 
 async def asked_across(world: World) -> Report:
@@ -61,21 +71,20 @@ async def asked_across(world: World) -> Report:
     marketing, billing = Backend(world, MARKETING), Backend(world, BILLING)
     given = await marketing.hand_over("nora", BILLING)
     token = given.context_token
-    kept, _ = await marketing.take_over(token)
-    admitted, answer = await billing.take_over(token)
-    again, _ = await marketing.take_over(token)
-    stolen, _ = await Backend(world, "elsewhere").present(token, BILLING)
+    kept = await marketing.present(token, MARKETING)
+    admitted, answer = await billing.answer(token)
+    after = await marketing.present(token, BILLING)
+    taken = await marketing.complete(admitted.admission, "What else is there?")
     report.answers += [(f"nora asks {MARKETING}: {QUESTION}", given), (f"{BILLING} takes the question over", admitted)]
     report.expect(f"at {MARKETING}", "ALLOW", outcome_name(given.outcome))
-    report.expect(f"{MARKETING} sees", ANSWER, answer)
+    report.expect(f"{MARKETING} is given", words(LEDGER["nora"]), answer)
     _expect_nothing(report, f"{MARKETING} presents the token itself", kept)
-    _expect_nothing(report, f"{MARKETING} presents it after {BILLING} did", again)
-    _expect_nothing(report, f"another backend presents it for {BILLING}", stolen)
-    used = await marketing.completes_foreign(admitted.admission)
-    report.expect(f"{BILLING}'s admission, used by {MARKETING}", True, used)
+    _expect_nothing(report, f"{MARKETING} presents it in {BILLING}'s name", after)
+    report.expect_refusal(f"{MARKETING} uses {BILLING}'s admission", taken, TAKEN)
+    report.expect("nothing is given", "", taken.text)
     return report
 
 
-def _expect_nothing(report: Report, what: str, answer: Answer) -> None:
+def _expect_nothing(report: Report, what: str, answer: pb.AdmitResponse) -> None:
     report.expect_refusal(what, answer, REFUSED)
     report.expect("nothing is given", True, not (answer.context or answer.admission))

@@ -16,6 +16,7 @@ from hauberk.ratelimit.v1 import ratelimit_service_pb2 as limits_pb
 from cli.asking import by_jwt, by_key
 from cli.decision import outer
 from cli.demo.answers import exfiltrating, owner_only, streamed
+from cli.demo.cross_brand import asked_across
 from cli.demo.direct import behind_the_gateway
 from cli.demo.handoff import handed_over
 from cli.demo.scenario import Report, Scenario, World, names, verdict_of
@@ -165,6 +166,7 @@ SCENARIOS = (
     Scenario("A streamed answer that cuts through placeholders", "is restored all the same", streamed),
     Scenario("An answer that would carry data away", "leaves with nothing filled in", exfiltrating),
     Scenario("Context handed to a second brand", "is accepted there, and nowhere else", handed_over),
+    Scenario("A question that another brand answers", "gives the answer, and nothing else of that brand", asked_across),
     Scenario("A tool call for another organisation", "is refused as the user's own call would be", foreign_tool_call),
     Scenario("A tool call with a wrong argument", "is refused in words from which a model repairs it", repaired),
     Scenario("The audit trail", "proves that nobody altered it, until somebody does", tampered_trail),

@@ -20,7 +20,8 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (%s) AND EXISTS (
       SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped)
 """
 _ROLES: LiteralString = """
-SELECT r.rolname, r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolreplication OR pg_has_role(r.oid, %s, 'MEMBER')
+SELECT r.rolname, r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolreplication
+       OR pg_has_role(r.oid, %s, 'MEMBER')
 FROM pg_roles r WHERE r.rolcanlogin AND r.rolname LIKE 'hauberk\\_%%'
 """
 _WRITERS: LiteralString = """
@@ -53,8 +54,12 @@ def roles_bound(dsn: str) -> Found:
     strong = sorted(name for name, powerful in rows if powerful)
     figures = {"roles": len(rows), "bound": len(rows) - len(strong)}
     if strong or not rows:
-        return Found(FAILS, f"roles with powers that they must not have: {', '.join(strong) or 'none found at all'}", figures)
-    return Found(HOLDS, f"none of {len(rows)} roles is a superuser, bypasses row-level security or owns a table", figures)
+        return Found(
+            FAILS, f"roles with powers that they must not have: {', '.join(strong) or 'none found at all'}", figures
+        )
+    return Found(
+        HOLDS, f"none of {len(rows)} roles is a superuser, bypasses row-level security or owns a table", figures
+    )
 
 
 def audit_append_only(dsn: str) -> Found:

@@ -50,7 +50,7 @@ class Controls(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one probe found: `holds`, `fails` or `not run`, in words, with figures. Never a value of a person or a key."""
+    """What one probe found: `holds`, `fails` or `not run`, in words, with figures; never a person or a key."""
 
     status: str
     words: str

@@ -1,4 +1,4 @@
-"""Probes of the running services, and all probes together. What could not be looked at is said so, and is no evidence."""
+"""Probes of the running services, and all probes together. What could not be looked at is said, and is no evidence."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ async def _retention_policy(system: System) -> Found:
     figures = {"types": types, "tables_kept_with_reason": kept, "trail_years": years}
     if policy.trail.hot < _SIX_YEARS:
         return Found(FAILS, f"the trail is kept for {years:.1f} years only", figures)
-    return Found(HOLDS, f"{types} types of data have a time, {kept} tables a reason to stay; the trail {years:g} years", figures)
+    return Found(
+        HOLDS, f"{types} types of data have a time, {kept} tables a reason to stay; the trail {years:g} years", figures
+    )
 
 
 async def _guardrail_mode(_: System) -> Found:
@@ -140,7 +142,7 @@ async def _event_coverage(_: System) -> Found:
 async def _access_declared(_: System) -> Found:
     contracts = [each for file in events.CONTRACT.values() for each in file.services_by_name.values()]
     rules = rules_of(contracts)  # raises for one that declares none
-    open_to_all = sorted(name.rpartition("/")[2] for name, rule in rules.items() if not rule.workloads)
+    open_to_all = sorted(name.rpartition(".")[2] for name, rule in rules.items() if not rule.workloads)
     words = f"all {len(rules)} RPCs say who may call them; open to anybody: {', '.join(open_to_all) or 'none'}"
     return Found(HOLDS, words, {"rpcs": len(rules), "anonymous": open_to_all})
 

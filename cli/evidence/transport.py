@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from cli.evidence.model import FAILS, HOLDS, Found
 from services.kit.certs import DEVELOPMENT_CA
@@ -72,7 +73,9 @@ def key_ages(folder: Path) -> Found:
     if old or open_files or not ages:
         words = f"older than a year: {', '.join(old) or 'none'}; files that others can read: {open_files}"
         return Found(FAILS, words, figures)
-    return Found(HOLDS, f"the oldest of {len(ages)} active keys is {max(ages):.0f} days old; none is open to others", figures)
+    return Found(
+        HOLDS, f"the oldest of {len(ages)} active keys is {max(ages):.0f} days old; none is open to others", figures
+    )
 
 
 def production_material(files: Sequence[Path], keys: Path, data: Path) -> Found:
@@ -114,4 +117,5 @@ def _ends(path: Path) -> datetime:
 
 def _is_development(path: Path) -> bool:
     certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    return DEVELOPMENT_CA in certificate.issuer.rfc4514_string()
+    names = certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return any(name.value == DEVELOPMENT_CA for name in names)

@@ -27,7 +27,7 @@ def report(arguments: str) -> None:
 
 async def converse(hauberk: Client, name: str) -> dict[str, Any]:
     """One question with everything that follows from it, and one that is refused."""
-    expected = {"model": "claude-haiku", "output_tokens": 500, "client_address": "192.0.2.10"}
+    expected: dict[str, Any] = {"model": "claude-haiku", "output_tokens": 500, "client_address": "192.0.2.10"}
     asked = await hauberk.admit(QUESTION, conversation=f"{name}-1", **expected)
     if not asked:  # true for ALLOW only: every other outcome is a refusal, also one that nobody knows yet
         raise SystemExit(f"refused: {asked.reply or asked.outcome}")

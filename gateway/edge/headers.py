@@ -40,10 +40,9 @@ class Headers:
 
 
 def read(pairs: Iterable[tuple[str, str | bytes]]) -> Headers:
-    """Raises HeadersError when a field that counts is there twice, under two spellings, or is no plain text."""
+    """Raises HeadersError when a field that counts is there twice, is spelled as not everybody reads it, or no text."""
     found: dict[str, str] = {}
     claimed: dict[str, None] = {}
-    spellings: dict[str, str] = {}
     for name, raw in pairs:
         plain = name.lower()
         if plain.startswith(":"):
@@ -53,9 +52,7 @@ def read(pairs: Iterable[tuple[str, str | bytes]]) -> Headers:
             claimed[name] = None
             continue
         counts = fold in SINGLE or fold == "cookie"
-        if counts and spellings.setdefault(fold, plain) != plain:
-            raise HeadersError(fold)
-        if plain in found and counts and plain != "cookie":
+        if counts and (plain != fold or (plain in found and plain != "cookie")):
             raise HeadersError(fold)
         value = _text(raw, fold if counts else "")
         found[plain] = f"{found[plain]}{'; ' if plain == 'cookie' else ','}{value}" if plain in found else value

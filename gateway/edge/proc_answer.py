@@ -37,12 +37,16 @@ async def whole(way: WayBack, state: StreamState, answered: Answered, authorise:
     if answered.used is not None:
         used = answered.used
         state.used = ratelimit.Cost(input_tokens=used.input_tokens, output_tokens=used.output_tokens)
-    lanes = await looked_at(way, state, [place.value for place in answered.texts])
     refusal: str | None = None
-    if all(lane.allowed for lane in lanes):
-        for call in answered.calls:
-            state.counted.output_tokens += counted_output(call.arguments)
-            refusal = refusal or await authorise(call)
+    try:
+        lanes = await looked_at(way, state, [place.value for place in answered.texts])
+        if all(lane.allowed for lane in lanes):
+            for call in answered.calls:
+                state.counted.output_tokens += counted_output(call.arguments)
+                refusal = refusal or await authorise(call)
+    except BaseException:
+        await way.abandon(state)
+        raise
     result = await way.finish(state, lanes)
     if result.HasField("safe_reply") or refusal is not None:
         answered.refuse(result.safe_reply.text or refusal or "")

@@ -18,11 +18,12 @@ from gateway.edge.lanes import WayBack
 from gateway.edge.openai import actions
 from gateway.edge.openai.answer import read_answer
 from gateway.edge.openai.chat_stream import ChatStream
+from gateway.edge.openai.responses_stream import ResponsesStream
 from gateway.edge.openai.strict import Refused
 from gateway.edge.proc_admit import token_of
 from gateway.edge.proc_answer import error_message, whole
 from gateway.edge.proc_request import Passed, RequestSide
-from gateway.edge.proc_stream import StreamedAnswer
+from gateway.edge.proc_stream import Machine, StreamedAnswer
 from gateway.pipeline import ALLOW
 from gateway.servicer import GatewayServicer
 from gateway.stream import StreamState
@@ -59,6 +60,7 @@ class Exchange:
         self._state: StreamState | None = None
         self._streamed: StreamedAnswer | None = None
         self._settled = False
+        self.failed: Exception | None = None
 
     async def run(self, events: AsyncIterator[pb.ProcessingRequest]) -> None:
         """Until Envoy ends it; whatever then is not settled is."""
@@ -128,8 +130,9 @@ class Exchange:
             self._state = await self._way.begin(
                 passed.admission, current_workload().name, self._request.locale, grows=True
             )
-            machine = ChatStream(shows_usage=passed.asked.shows_usage)
-            self._streamed = StreamedAnswer(self._way, self._state, machine, self._authorise, self._emit)
+            self._streamed = StreamedAnswer(
+                self._way, self._state, _machine(passed), self._authorise, self._emit, self._fail
+            )
             self._put(say.response_headers(passed.limits, _NOT_OURS))
         elif event.end_of_stream:
             await self._whole(passed)
@@ -185,6 +188,11 @@ class Exchange:
             self._put(answer)
         self._over = self._over or end
 
+    def _fail(self, error: Exception) -> None:
+        self.failed = error
+        self._over = True
+        self._out.put_nowait(None)
+
     async def _authorise(self, call: actions.Call) -> str | None:
         passed = self._passed()
         current_call().recorded = False
@@ -221,3 +229,9 @@ class Exchange:
             await self._way.abandon(held)
         call = current_call()
         call.recorded = call.recorded or self._request.passed is not None
+
+
+def _machine(passed: Passed) -> Machine:
+    if passed.asked.interface == "responses":
+        return ResponsesStream(passed.original)
+    return ChatStream(shows_usage=passed.asked.shows_usage)

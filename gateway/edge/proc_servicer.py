@@ -51,6 +51,8 @@ class ProcServicer(grpc_pb.ExternalProcessorServicer):
         try:
             while (answer := await out.get()) is not None:
                 yield answer
+            if exchange.failed is not None:
+                raise exchange.failed
             await reading
         finally:
             reading.cancel()

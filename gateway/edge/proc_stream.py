@@ -45,8 +45,12 @@ class Machine(Protocol):
         """What follows a text that was shown to its end."""
         ...
 
-    def showed(self, show: actions.Show) -> None:
-        """This went to the client."""
+    def allowed(self, action: actions.Authorise) -> list[actions.Show]:
+        """What tells the client of calls that may be made."""
+        ...
+
+    def showing(self, show: actions.Show) -> actions.Show:
+        """An event as it goes to the client, right before it does."""
         ...
 
     def cut(self, words: str) -> list[actions.Action]:
@@ -55,14 +59,23 @@ class Machine(Protocol):
 
 
 class StreamedAnswer:
-    """One answer. `emit` sends bytes to the client; with True they were the last."""
+    """One answer. `emit` sends bytes to the client, with True the last ones; `fail` ends it all with an error."""
 
-    def __init__(self, way: WayBack, state: StreamState, machine: Machine, authorise: Authorise, emit: Emit) -> None:
+    def __init__(
+        self,
+        way: WayBack,
+        state: StreamState,
+        machine: Machine,
+        authorise: Authorise,
+        emit: Emit,
+        fail: Callable[[Exception], None],
+    ) -> None:
         self._way = way
         self._state = state
         self._machine = machine
         self._authorise = authorise
         self._emit = emit
+        self._fail = fail
         self._events = Events()
         self._lanes: dict[Hashable, Lane] = {}
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
@@ -127,9 +140,13 @@ class StreamedAnswer:
             if not self._ending:
                 await self._show(self._machine.said(name, text))
 
-        await self._way.carry(lane, show)
-        if not lane.allowed and not self._ending:
-            await self._cut("")
+        try:
+            await self._way.carry(lane, show)
+            if not lane.allowed and not self._ending:
+                await self._cut("")
+        except Exception as error:  # also while the model is silent: nobody may wait for its next word to learn of it
+            self._fail(error)
+            raise
 
     async def _close(self, action: actions.Close) -> None:
         for name in action.lanes:
@@ -149,10 +166,12 @@ class StreamedAnswer:
             if refusal is not None:
                 await self._cut(refusal)
                 return
+        for event in self._machine.allowed(action):
+            await self._show(event)
 
     async def _show(self, action: actions.Show) -> None:
-        await self._emit(bytes(Event(write(action.event).decode(), action.named)), False)
-        self._machine.showed(action)
+        event = self._machine.showing(action)
+        await self._emit(bytes(Event(write(event.event).decode(), event.named)), False)
 
     async def _cut(self, words: str) -> None:
         """Ends it in order; `words` stand where the decision has none of its own."""

@@ -25,6 +25,8 @@ from gateway.http.transcode import answer_of, request_of
 from gateway.http.web import ALWAYS, JSON_TYPE, HttpError, Request, Response, of_error
 from services.kit.errors import INTERNAL, public
 from services.kit.logs import logger
+from services.kit.telemetry import Attr
+from services.kit.telemetry.attributes import put
 from services.kit.telemetry.tracing import serving
 
 Scope = MutableMapping[str, Any]
@@ -91,6 +93,11 @@ class EdgeApp:
             raise HttpError(HTTPStatus.NOT_FOUND, "no_such_path", _NOTHING_HERE)
         if request.raw_path == LIVE:
             return await self._resources.by_path[LIVE](request)
+        carrier = {name: value for name in ("traceparent", "tracestate") if (value := request.headers.get(name))}
+        with serving(self._tracer, carrier, "http", {}):
+            return await self._guarded(request, verbs, lines)
+
+    async def _guarded(self, request: Request, verbs: list[str], lines: dict[str, str]) -> Response:
         await self._entrance.knock(request)
         allow = {"allow": ", ".join([*verbs, "OPTIONS"])}
         if request.method == "OPTIONS":
@@ -112,10 +119,8 @@ class EdgeApp:
             return await resource(request)
         evaluate = self._evaluations.get(request.raw_path)
         if evaluate is not None:
-            carrier = {name: value for name in ("traceparent", "tracestate") if (value := request.headers.get(name))}
-            with serving(self._tracer, carrier, "authzen", {}):
-                guest = await self._entrance.enter(request)
-                answer = await evaluate(guest, await request.body(), request.headers.get("content-type"))
+            guest = await self._entrance.enter(request)
+            answer = await evaluate(guest, await request.body(), request.headers.get("content-type"))
             return Response.json(json.dumps(answer, ensure_ascii=False).encode())
         match = self._routes.find(verb, request.raw_path)
         if match is None:
@@ -123,12 +128,11 @@ class EdgeApp:
         return await self._call(request, match)
 
     async def _call(self, request: Request, match: Match) -> Response:
-        carrier = {name: value for name in ("traceparent", "tracestate") if (value := request.headers.get(name))}
-        with serving(self._tracer, carrier, f"http/{match.route.name}", {}):
-            token = "" if match.route.anonymous else (await self._entrance.enter(request)).token
-            body = _json_body(await request.body(), request.headers.get("content-type"))
-            message = request_of(match, request.query(), body)
-            answer = await self._peers.ask(match.route, message, token, self._settings.deadline_limit)
+        put(trace.get_current_span(), {Attr.RPC_METHOD: match.route.path.lstrip("/")})
+        token = "" if match.route.anonymous else (await self._entrance.enter(request)).token
+        body = _json_body(await request.body(), request.headers.get("content-type"))
+        message = request_of(match, request.query(), body)
+        answer = await self._peers.ask(match.route, message, token, self._settings.deadline_limit)
         return Response.json(answer_of(answer))
 
     def _verbs(self, raw_path: str) -> list[str]:

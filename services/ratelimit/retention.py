@@ -24,7 +24,10 @@ OWNED = Owned(
             "hk:ratelimit:{_ledger}:*",
         ),
         Volatile(
-            "ratelimit.idempotency", "answers, so that a repeated request gets the same", "hk:ratelimit:{*}:h:*", _DAY
+            "ratelimit.idempotency",
+            "answers, so that a repeated request gets the same",
+            "hk:ratelimit:{*}:h:*",
+            25 * 3600,
         ),
         Volatile(
             "ratelimit.counters", "windows, penalties, open reservations, the stream", "hk:ratelimit:{*}:*", 71 * _DAY

@@ -14,6 +14,7 @@ from services.kit.keys import TXN_SIGNING, KeyRing
 from tests.attacks.forge import Forge
 from tests.attacks.rpcs import BACKEND
 from tests.support.backend import Backend
+from tests.support.edge import Edge, edge_of
 from tests.support.guarded import Guarded, guarded_stack
 from tests.support.stores import make_folder
 
@@ -54,4 +55,11 @@ async def thief(target: Stack) -> Backend:
 async def guarded() -> AsyncIterator[Guarded]:
     """Every address is soon over its limit; challenges are verified by a provider on this machine."""
     async with guarded_stack() as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def edge(target: Stack) -> AsyncIterator[Edge]:
+    """The HTTP edge in front of the same services; bodies end at 4 kB."""
+    async with edge_of(target, body_limit=4096, body_time=0.3) as made:
         yield made

@@ -7,11 +7,13 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 from hauberk.audit.v1 import audit_service_pb2 as pb
 from hauberk.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from hauberk.auth.v1 import auth_service_pb2 as auth
+from hauberk.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 
 from services.auth.policy.api_keys import compose
 from tests.support.backend import Backend, allowed, by_key, fresh, said, status_of
@@ -32,11 +34,11 @@ class Duty:
         request = pb.PutPlaybookModeRequest(playbook=playbook, mode=mode)
         await self.stub.PutPlaybookMode(request, metadata=await self.backend.administer(), timeout=5)
 
-    async def about(self, subject: str, rule: str, platform: bool = False) -> pb.GetIncidentResponse | None:
+    async def about(self, subject: str, rule: str, platform: bool = False) -> Any:
         """The incident about a subject, with its actions."""
         metadata = () if platform else await self.backend.administer()
-        ask = self.operator.ListPlatformIncidents if platform else self.stub.ListIncidents
-        kind = pb.ListPlatformIncidentsRequest if platform else pb.ListIncidentsRequest
+        ask: Any = self.operator.ListPlatformIncidents if platform else self.stub.ListIncidents
+        kind: Any = pb.ListPlatformIncidentsRequest if platform else pb.ListIncidentsRequest
         for brief in (await ask(kind(), metadata=metadata, timeout=5)).incidents:
             if brief.rule == rule:
                 found = await self.get(brief.incident_id, platform)
@@ -44,7 +46,7 @@ class Duty:
                     return found
         return None
 
-    async def get(self, incident: str, platform: bool = False) -> pb.GetIncidentResponse:
+    async def get(self, incident: str, platform: bool = False) -> Any:
         if platform:
             return await self.operator.GetPlatformIncident(
                 pb.GetPlatformIncidentRequest(incident_id=incident), timeout=5
@@ -112,9 +114,7 @@ async def test_a_suggested_action_waits_and_does_nothing(backend: Backend) -> No
     assert (await duty.decide(found.incident, "block_user", pb.ACTION_VERDICT_APPROVE)).state == "done"
     assert said(await backend.admit(credential)) == "DENY CREDENTIAL_NOT_ACCEPTED by auth"
     metadata = await backend.administer()
-    close = pb.CloseIncidentRequest(
-        incident_id=found.incident.incident_id, resolution=pb.RESOLUTION_FALSE_POSITIVE
-    )
+    close = pb.CloseIncidentRequest(incident_id=found.incident.incident_id, resolution=pb.RESOLUTION_FALSE_POSITIVE)
     closed = (await duty.stub.CloseIncident(close, metadata=metadata, timeout=5)).incident
     assert closed.state == "false_positive"
     assert {each.action: each.state for each in closed.actions}["block_user"] == "undone"
@@ -148,3 +148,48 @@ async def test_a_victim_named_in_every_failed_login_is_nobodys_subject(backend: 
     assert await duty.about(victim, "failed_authentications") is None
     assert allowed(await backend.admit(genuine, client_address="203.0.113.92"))
     assert allowed(await backend.admit(own, client_address="203.0.113.94"))
+
+
+async def test_the_last_who_can_manage_keys_is_not_locked_out_without_a_person(backend: Backend) -> None:
+    """Whoever gets the first administrator's key into a burst must not lock the whole organisation out."""
+    audit = AuthServiceStub(backend.stack.inprocess("auth", "audit"))
+    other = backend.stack.other
+    request = auth.ContainSubjectRequest(
+        organisation=other.organisation,
+        kind=auth.CONTAINED_KIND_USER,
+        id=other.admin,
+        containment=auth.CONTAINMENT_HOLD,
+    )
+    refused = await audit.ContainSubject(request, timeout=5)
+    assert (refused.changed, refused.needs_approval) == (False, True)
+    assert allowed(await backend.admit(by_key(other.api_key), brand=other.brand))
+    request.approved = True
+    assert (await audit.ContainSubject(request, timeout=5)).changed
+    assert not (await audit.ContainSubject(request, timeout=5)).changed
+    try:
+        held = await backend.admit(by_key(other.api_key), brand=other.brand)
+        assert said(held) == "DENY CREDENTIAL_NOT_ACCEPTED by auth"
+    finally:
+        lift = auth.LiftContainmentRequest(
+            organisation=other.organisation, kind=auth.CONTAINED_KIND_USER, id=other.admin
+        )
+        assert (await audit.LiftContainment(lift, timeout=5)).changed
+    assert allowed(await backend.admit(by_key(other.api_key), brand=other.brand))
+    assert not (await audit.LiftContainment(lift, timeout=5)).changed
+
+
+async def test_an_admission_of_a_held_user_goes_no_further(backend: Backend) -> None:
+    audit = AuthServiceStub(backend.stack.inprocess("auth", "audit"))
+    user = fresh("held")
+    admission = await backend.admitted(await backend.member(user))
+    request = auth.ContainSubjectRequest(
+        organisation=backend.stack.organisation,
+        kind=auth.CONTAINED_KIND_USER,
+        id=user,
+        containment=auth.CONTAINMENT_HOLD,
+    )
+    assert (await audit.ContainSubject(request, timeout=5)).changed
+    assert said(await backend.complete(admission, "Fine.")) == "DENY ADMISSION_NOT_ACCEPTED by admission"
+    lift = auth.LiftContainmentRequest(organisation=backend.stack.organisation, kind=auth.CONTAINED_KIND_USER, id=user)
+    await audit.LiftContainment(lift, timeout=5)
+    assert allowed(await backend.complete(admission, "Fine."))

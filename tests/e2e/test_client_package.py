@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from embedded.ports import free_ports
 from embedded.stack import Stack
-from hauberk_client import Client, Connection, Message, Tls, Undecided, Usage, api_key, jwt, trace
+from hauberk_client import (
+    Client,
+    Connection,
+    Guard,
+    Message,
+    Tls,
+    Undecided,
+    Usage,
+    api_key,
+    jwt,
+    trace,
+)
 from tests.support.backend import Backend, fresh
+from tests.support.protected import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTION = "My SSN is 457-55-5462"
@@ -134,6 +148,33 @@ async def test_a_user_has_a_credential_of_their_own(stack: Stack, hauberk: Clien
     )
     known, unknown = await asyncio.gather(*many)
     assert (bool(known), bool(unknown)) == (True, False)
+
+
+def traces(stack: Stack, spans: InMemorySpanExporter, since: int) -> dict[str, set[str]]:
+    """Methods that were served, by trace."""
+    stack.flush_spans()
+    found: dict[str, set[str]] = {}
+    for span in spans.get_finished_spans():
+        if span.context and (span.start_time or 0) >= since and span.name.startswith("hauberk."):
+            found.setdefault(f"{span.context.trace_id:032x}", set()).add(span.name.rpartition("/")[2])
+    return found
+
+
+@pytest.mark.parametrize("theirs", ["", "4bf92f3577b34da6a3ce929d0e0e4736"])
+async def test_a_guard_and_what_its_service_asks_are_one_trace(
+    stack: Stack, spans: InMemorySpanExporter, hauberk: Client, theirs: str
+) -> None:
+    async def inside() -> None:
+        await hauberk.complete("adm_" + "A" * 43, "x")
+
+    sent = [("traceparent", f"00-{theirs}-00f067aa0ba902b7-01")] if theirs else []
+    async with Connection(tls(stack), stack.address) as connection:
+        guard, since = Guard(connection, brand=stack.brand), time.time_ns()
+        async with serving(guard, inside=inside) as call:
+            assert await call("unary_unary", f"Bearer {stack.api_key}", more=sent) == stack.admin
+        found = await asyncio.to_thread(traces, stack, spans, since)
+        (served,) = (methods for trace_id, methods in found.items() if not theirs or trace_id == theirs)
+        assert {"Authenticate", "Complete"} <= served
 
 
 def test_it_needs_grpc_and_the_generated_code_only() -> None:

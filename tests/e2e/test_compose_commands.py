@@ -86,7 +86,7 @@ async def _passes_envoy(local: LocalCompose, key: str, collector: Receiver) -> N
     """Envoy with the file's configuration and certificate: who has a credential passes, in one trace from Envoy on."""
     tls = local.base / "bundles" / "envoy" / "tls"
     shipped = (ROOT / "deploy" / "envoy" / "ext_authz.yaml").read_text()
-    assert {name for name in re.findall(r"/etc/envoy/tls/([\w.-]+)", shipped)} == {path.name for path in tls.iterdir()}
+    assert set(re.findall(r"/etc/envoy/tls/([\w.-]+)", shipped)) == {path.name for path in tls.iterdir()}
 
     def at_once(document: envoy.Document) -> None:
         soon = {"tracing.opentelemetry.flush_interval_ms": 100}

@@ -196,7 +196,8 @@ async def test_nothing_passes_while_the_gateway_cannot_decide(
             if fault == "a service is away":
                 broken.delitem(handlers, AUTHENTICATE)
             else:
-                broken.setattr(*((Authz, "decide") if fault == "an exception" else (SpooledTrail, "emit")), failing)
+                kind, method = (Authz, "decide") if fault == "an exception" else (SpooledTrail, "emit")
+                broken.setattr(kind, method, failing)
             answers = await asked_three_times()
     assert [answer.status_code for answer in answers] == [503] * 3
     assert len(edge.product.seen) == before, "something reached the product"

@@ -113,6 +113,7 @@ class House:
             "hostnames": ["probe.example"],
             "ChallengeWidget.previous_secret_until": [],
             "txn": "0" * 32,
+            "playbook": "injection_burst",
             "holder": "backend/demo",
             "policies": '@id("own.probe") permit (principal, action == Action::"brands.read", resource);',
             **{name: list[str]() for name in _LEFT_OUT},

@@ -12,7 +12,6 @@ import httpx
 
 from embedded import edge
 from embedded.stack import Stack
-from services.kit.telemetry.tracing import OFF
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class Edge:
     stack: Stack
     address: str
     client: httpx.AsyncClient
+    brand: str = ""
 
     def key(self, key: str = "") -> dict[str, str]:
         """The field of an API key; of the first organisation's when none is given."""
@@ -40,7 +40,7 @@ class Edge:
 async def edge_of(stack: Stack, **settings: Any) -> AsyncIterator[Edge]:
     """An edge over the servers of a stack; no second stack is started."""
     async with AsyncExitStack() as exits:
-        address = await edge.start(exits, 0, stack.layout, stack._servers, OFF, **settings)
+        address = await edge.start(exits, 0, stack.layout, stack._servers, stack._tracing, **settings)
         context = ssl.create_default_context(cafile=stack.layout.tls / "ca.crt")
         base = f"https://{address}"
         client = await exits.enter_async_context(httpx.AsyncClient(base_url=base, verify=context, timeout=10))

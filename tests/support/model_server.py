@@ -166,3 +166,57 @@ class ModelServer:
             raise ConnectionResetError
         writer.write(b"0\r\n\r\n")
         await writer.drain()
+
+
+def _response(text: str, calls: Iterable[tuple[str, str]], repeated: Json) -> Json:
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    output: list[Json] = [
+        {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}
+    ]
+    for number, (name, arguments) in enumerate(calls):
+        call = {"id": f"fc_{number}", "type": "function_call", "call_id": f"call_{number}", "status": "completed"}
+        output.append({**call, "name": name, "arguments": arguments})
+    return {
+        "id": "resp_1", "object": "response", "created_at": 1, "model": "stand-in", "status": "completed",
+        "error": None, "incomplete_details": None, "output": output, "usage": {"input_tokens": 20, "output_tokens": 10},
+        "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "temperature": 1.0, "top_p": 1.0,
+        "metadata": {}, **repeated,
+    }  # fmt: skip
+
+
+def responded(text: str, calls: Iterable[tuple[str, str]] = (), **repeated: Any) -> Reply:
+    """A whole answer of the responses interface, repeating parts of the request."""
+    return Reply(json.dumps(_response(text, calls, repeated)).encode())
+
+
+def responded_stream(text: str, calls: Iterable[tuple[str, str]] = (), size: int = 3, **repeated: Any) -> Reply:
+    """The same as events."""
+    whole = _response(text, calls, repeated)
+    message, *made = whole["output"]
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    part = message["content"][0]
+    events: list[Json] = [
+        {"type": "response.created", "response": {**whole, "output": [], "status": "in_progress", "usage": None}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**message, "content": []}},
+        {"type": "response.content_part.added", **place, "part": {**part, "text": ""}},
+        *(
+            {"type": "response.output_text.delta", **place, "delta": text[start : start + size], "logprobs": []}
+            for start in range(0, len(text), size)
+        ),
+        {"type": "response.output_text.done", **place, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **place, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": message},
+    ]
+    for index, item in enumerate(made, 1):
+        own = {"item_id": item["id"], "output_index": index}
+        events += [
+            {"type": "response.output_item.added", "output_index": index, "item": {**item, "arguments": ""}},
+            {"type": "response.function_call_arguments.delta", **own, "delta": item["arguments"]},
+            {"type": "response.function_call_arguments.done", **own, "arguments": item["arguments"]},
+            {"type": "response.output_item.done", "output_index": index, "item": item},
+        ]
+    events.append({"type": "response.completed", "response": whole})
+    named = [
+        f"event: {one['type']}\ndata: {json.dumps({**one, 'sequence_number': at})}\n\n" for at, one in enumerate(events)
+    ]
+    return Reply(media="text/event-stream", pieces=tuple(one.encode() for one in named))

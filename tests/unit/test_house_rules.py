@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ("services", "gateway", "embedded", "cli")
+SHIPPED = ("services", "gateway", "embedded", "cli", "hauberk_client")
 EVERYTHING = (*SHIPPED, "bench", "tools", "tests")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 # What stands for the wall clock, and who may read it: the clock itself, and what happens before or beside any decision.

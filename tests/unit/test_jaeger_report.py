@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tools import jaeger, jaeger_trace
 from tools.jaeger_server import Span
 from tools.jaeger_trace import reported
 
@@ -40,3 +43,14 @@ def test_a_whole_trace_names_what_each_service_served() -> None:
 )
 def test_what_is_missing_or_torn_is_said(spans: list[Span]) -> None:
     assert faults(spans)
+
+
+@pytest.mark.parametrize("command", [jaeger.main, jaeger_trace.main], ids=["make it", "look into it"])
+def test_without_a_jaeger_the_container_is_named(
+    command: Callable[[], int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HAUBERK_JAEGER", str(tmp_path / "none"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["x"])
+    assert command() == 1
+    assert f"jaegertracing/jaeger:{jaeger.IMAGE_VERSION}" in capsys.readouterr().err

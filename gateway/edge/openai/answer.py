@@ -14,10 +14,17 @@ from gateway.edge.openai.texts import name, objects
 
 _MAX_TEXT = 1 << 20
 # What the responses interface repeats of the request: put back as the client wrote it, so that it needs no second look.
-_REPEATED = (
+REPEATED = (
     "instructions", "input", "tools", "tool_choice", "text", "metadata", "user", "reasoning", "prompt",
     "safety_identifier", "prompt_cache_key", "truncation",
 )  # fmt: skip
+
+
+def withheld(words: str) -> Json:
+    """Members of a response that says no more than this."""
+    said = {"type": "refusal", "refusal": words}
+    message = {"id": "msg_withheld", "type": "message", "role": "assistant", "status": "incomplete", "content": [said]}
+    return {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": [message]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,7 @@ class Answered:
                 choice["message"] = {"role": "assistant", "content": None, "refusal": words}
                 choice["finish_reason"] = "content_filter"
             return
-        said = {"type": "refusal", "refusal": words}
-        self.body["output"] = [
-            {"id": "msg_withheld", "type": "message", "role": "assistant", "status": "incomplete", "content": [said]}
-        ]
-        self.body["status"], self.body["incomplete_details"] = "incomplete", {"reason": "content_filter"}
+        self.body.update(withheld(words))
 
     def write(self) -> bytes:
         """As it goes to the client."""
@@ -78,12 +81,12 @@ def answer_of(interface: Interface, body: Json, asked: Json) -> Answered:
         for choice in objects(body.get("choices"), "choices", at_most=16):
             _choice(choice, answer)
     else:
-        for key in _REPEATED:
+        for key in REPEATED:
             if key in body:
                 body[key] = asked.get(key)
         for item in objects(body.get("output"), "output", at_most=MAX_CALLS):
             _item(item, answer)
-    own = [key for key in body if interface == "chat" or key not in _REPEATED]
+    own = [key for key in body if interface == "chat" or key not in REPEATED]
     _walk(body, own, {id(call.holder) for call in answer.calls}, answer.texts)
     if len(answer.texts) > MAX_LANES or len(answer.calls) > MAX_CALLS:
         raise Refused("invalid_answer", "An answer has too many parts.")

@@ -87,10 +87,15 @@ class ChatStream:
         """What follows a text that was shown to its end: nothing here."""
         return []
 
-    def showed(self, show: Show) -> None:
-        """This went to the client."""
+    def allowed(self, _action: Authorise) -> list[Show]:
+        """What tells of calls that may be made: the chunk that follows them."""
+        return []
+
+    def showing(self, show: Show) -> Show:
+        """The event as it goes to the client."""
         if show.ends is not None:
             self._choices[show.ends].ended = True
+        return show
 
     def cut(self, words: str) -> list[Action]:
         """Ends the answer here, in order."""

@@ -18,6 +18,7 @@ from services.audit.response_ports import Case, Hands, NeedsApprovalError, Order
 from services.kit.clock import Clock
 from services.kit.errors import KitError
 from services.kit.logs import logger
+from services.kit.telemetry.counting import count
 
 HOUR = 3600.0
 RETRY_SECONDS = 5.0
@@ -45,6 +46,8 @@ class Responder:
     ) -> None:
         self._watch, self._hands, self._names = watch, hands, names
         self._policy, self._report, self._clock = policy, report, clock
+        for rule in policy.rules:
+            count("hauberk.incidents", 0, rule=rule.id, severity=rule.severity)
 
     async def handle(self, found: Detection) -> None:
         """Opens the incident and does what its playbook may do by itself. Raises Unavailable: then it is handled again,
@@ -74,6 +77,7 @@ class Responder:
         }
         await self._said(organisation, "incident_opened", incident, {"rule": found.rule.id, "mode": mode.value})
         if await self._watch.put(Case(organisation, "incident", incident, "new", body)):
+            count("hauberk.incidents", rule=found.rule.id, severity=found.rule.severity)
             logger().warning("audit.incident", rule=found.rule.id, incident=incident, mode=mode.value)
         room = self._policy.caps.subjects_per_hour - await self._watch.recent(organisation, now - HOUR)
         for step in plan(found, [each.step() for each in document.actions], mode, room):
@@ -170,6 +174,7 @@ class Responder:
             due = now + seconds if seconds else 0.0
         moved = replace(case, state=state.value, due=due, document=body)
         if await self._watch.move(moved, [case.state]):
+            count("hauberk.actions", action=str(case.document["do"]), state=state.value)
             await self._action(moved, state.value)
             if state is State.DONE and case.document["capped"] == "yes":
                 await self._contained(case.organisation, case.parent, now)

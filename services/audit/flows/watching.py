@@ -20,6 +20,7 @@ from services.audit.response_ports import Case, Watch
 from services.kit.clock import Clock
 from services.kit.errors import KitError
 from services.kit.logs import logger
+from services.kit.telemetry.counting import count
 
 PAGE = 500
 LEASE_SECONDS = 10.0
@@ -83,6 +84,7 @@ class Watcher:
         now = self._clock.now()
         if now >= self._tend_at:
             self._tend_at = now + _TEND
+            count("hauberk.watch.turns")
             await self._responder.tend()
         page = await self._store.sealed_after(self._position, PAGE)
         for seen in await self._opened(page):

@@ -165,13 +165,12 @@ def subject_of(rule: Rule, seen: Seen) -> Subject | None:
 def known_of(record: Record) -> dict[str, str]:
     """What an event proves of who caused it, by kind."""
     facts = dict(record.facts)
-    credential = facts.get("credential", "")
     user = record.actor if record.organisation and is_person(record.actor) else ""
     found = {
         "address": record.client_address,
         "user": user,
         "brand": record.brand if user else "",
-        "key": credential if credential.startswith("key_") else "",
+        "key": facts.get("key", "") if user else "",
         "session": facts.get("session", "") if user else "",
         "workload": facts.get("workload", ""),
         "organisation": record.organisation,

@@ -46,6 +46,7 @@ from services.auth.policy.sessions import SessionRecord
 from services.auth.servicer import AuthServicer, Flows
 from services.auth.settings import AuthSettings, IssuerSettings
 from services.kit.logs import logger
+from services.kit.permissions import TenancyPermissions
 from services.kit.postgres import Database
 from services.kit.reach import Reach
 from services.kit.redis import RedisStore
@@ -65,7 +66,8 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
     redis, database = await _stores(settings, wiring)
     following = await _following(settings, wiring, redis, database, minter)
     book, guard = following.book, Guard(lambda caller, _: following.book.stands(caller))
-    directory = TenancyDirectory(wiring.channel("tenancy"), minter.provisional)
+    tenancy = wiring.channel("tenancy")
+    directory = TenancyDirectory(tenancy, minter.provisional)
     memberships = Memberships(directory, clock, settings.memory_seconds)
     issuers = await _issuers(settings, wiring)
     keyed = key_flows(settings, wiring, Shared(database, book, minter, memberships, pepper))
@@ -85,7 +87,7 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
     verifiers[Kind.SESSION] = by_session
     making = Making(shape, pepper, clock, policy.session_limits, minter.proof)
     flows = Flows(
-        Authenticator(verifiers, book, memberships, minter),
+        Authenticator(verifiers, book, memberships, minter, TenancyPermissions(tenancy, settings.store_timeout)),
         Admissions(RedisAdmissionStore(redis, wiring.keys), book, minter, clock),
         keyed.management,
         keyed.leaks,

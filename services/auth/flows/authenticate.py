@@ -21,6 +21,9 @@ from services.kit import epochs as naming
 from services.kit.caller import Caller
 from services.kit.epochs import Grounds
 from services.kit.logs import logger
+from services.kit.permissions import Answer, Permissions, Question
+
+CHAT = "chat.send"
 
 
 class Kind(Enum):
@@ -73,12 +76,18 @@ class Authenticator:
     """Credential, epochs, membership, token."""
 
     def __init__(
-        self, verifiers: dict[Kind, Verifier], book: EpochBook, memberships: Memberships, minter: Minter
+        self,
+        verifiers: dict[Kind, Verifier],
+        book: EpochBook,
+        memberships: Memberships,
+        minter: Minter,
+        permissions: Permissions,
     ) -> None:
         self._verifiers = verifiers
         self._book = book
         self._memberships = memberships
         self._minter = minter
+        self._permissions = permissions
 
     async def authenticate(self, asked: Asked) -> Authenticated:
         """Raises Unavailable when a store, the issuer's keys or tenancy cannot be asked; nobody is let in then."""
@@ -114,6 +123,10 @@ class Authenticator:
         caller = _caller(verified, membership, current, asked.workload, txn)
         challenge = asked.challenge_of(caller.organisation, caller.brand)
         minted = self._minter.mint(caller, replace(asked.circumstances, challenge=challenge))
+        if asked.kind is Kind.CONTEXT_TOKEN:  # it brings words of another brand along: not for who may not chat here
+            said = await self._permissions.ask(minted.token, [Question(CHAT, "Brand", caller.brand)])
+            if said != [Answer.ALLOWED]:
+                return _refused(asked, txn, Cause.NOT_PERMITTED)
         return Authenticated(Cause.NONE, txn, minted, verified.context, challenge)
 
     async def _with_brand(self, verified: Verified, brand: str, marks: Marks) -> Marks | None:

@@ -64,6 +64,7 @@ class Cause(Enum):
     HELD = "held"
     WRONG_BRAND = "wrong_brand"
     NOT_A_MEMBER = "not_a_member"
+    NOT_PERMITTED = "not_permitted"
     ORGANISATION_SUSPENDED = "organisation_suspended"
     # Admissions
     ADMISSION_UNKNOWN = "admission_unknown"

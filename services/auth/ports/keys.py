@@ -6,7 +6,7 @@ Common to all: "cannot be reached" is `services.kit.errors.Unavailable`, never a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from services.auth.policy.api_keys import KeyRecord, OnLeak

@@ -32,7 +32,7 @@ def cause(trail: Heard) -> str:
     (event,) = trail.events
     known = {own.code: own for own in OWN}[event.code]
     assert set(event.facts) <= known.facts
-    assert event.kind.value in known.classes
+    assert event.kind.name.lower() in known.classes
     return event.facts["cause"]
 
 

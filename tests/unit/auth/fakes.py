@@ -31,6 +31,7 @@ from services.auth.ports import Digest, NewKey
 from services.kit.caller import Caller
 from services.kit.errors import Unavailable
 from services.kit.keys import VersionedSecret
+from services.kit.permissions import Answer, Question
 from services.kit.postgres import Proven
 
 ORG, USER, BRAND = "acme", "ada", "acme-chat"
@@ -174,6 +175,10 @@ class MemoryLedger:
         self.epochs.ledger[organisation, name] = mark
         return mark
 
+    async def turn(self, proof: Proven, organisation: str, name: str, *, hold: bool) -> Mark | None:
+        before = self.epochs.ledger.get((organisation, name), Mark())
+        return None if (before.epoch % 2 == 1) is hold else await self.rise(proof, organisation, name)
+
 
 @dataclass
 class MemoryAdmissions:
@@ -210,6 +215,21 @@ def tenant(proof: Proven) -> str:
     return proof.org_mac.partition(".")[0]
 
 
+class MemoryPermissions:
+    """Permissions of everybody alike."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.says = Answer.ALLOWED
+        self.asked: list[Question] = []
+
+    async def ask(self, _: str, questions: Sequence[Question]) -> list[Answer]:
+        if self.away:
+            raise Unavailable("tenancy")
+        self.asked += questions
+        return [self.says for _ in questions]
+
+
 class Desk:
     """Every flow of auth over ports in memory."""
 
@@ -230,7 +250,8 @@ class Desk:
             Kind.API_KEY: by_key,
             Kind.JWT: JwtVerifier(issuers, self.book, self.clock),
         }
-        self.authenticator = Authenticator(verifiers, self.book, self.memberships, self.minter)
+        self.permissions = MemoryPermissions()
+        self.authenticator = Authenticator(verifiers, self.book, self.memberships, self.minter, self.permissions)
         self.management = KeyManagement(
             self.keys,
             self.book,

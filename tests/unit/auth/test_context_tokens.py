@@ -16,6 +16,7 @@ from services.auth.policy.identity import Presented
 from services.auth.ports import Handover
 from services.kit.caller import Epochs
 from services.kit.errors import Unavailable
+from services.kit.permissions import Answer, Question
 from services.kit.settings import SettingsError
 from tests.unit.auth.fakes import BRAND, ORG, USER, Desk
 
@@ -57,7 +58,9 @@ class ContextDesk(Desk):
         )
         self.tokens = Tokens(handover)
         verifier = ContextTokenVerifier(self.tokens, self.book)
-        self.authenticator = Authenticator({Kind.CONTEXT_TOKEN: verifier}, self.book, self.memberships, self.minter)
+        self.authenticator = Authenticator(
+            {Kind.CONTEXT_TOKEN: verifier}, self.book, self.memberships, self.minter, self.permissions
+        )
 
     def handed(self, **changes: object) -> None:
         assert self.tokens.found is not None
@@ -115,7 +118,16 @@ async def test_a_peer_for_another_brand_is_not_believed(desk: ContextDesk) -> No
     assert (await desk.show(brand=BRAND)).cause is Cause.WRONG_BRAND
 
 
-@pytest.mark.parametrize("dependency", ["tokens", "epochs", "directory"])
+async def test_who_may_not_chat_at_the_target_brand_gets_nothing_of_it(desk: ContextDesk) -> None:
+    assert (await desk.show()).context == b"order 17"
+    assert desk.permissions.asked == [Question("chat.send", "Brand", TARGET)]
+    for said in set(Answer) - {Answer.ALLOWED}:
+        desk.permissions.says = said
+        found = await desk.show()
+        assert (found.cause, found.minted, found.context) == (Cause.NOT_PERMITTED, None, b"")
+
+
+@pytest.mark.parametrize("dependency", ["tokens", "epochs", "directory", "permissions"])
 async def test_a_dependency_away_is_never_an_allow(desk: ContextDesk, dependency: str) -> None:
     getattr(desk, dependency).away = True
     with pytest.raises(Unavailable):

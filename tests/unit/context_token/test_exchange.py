@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
@@ -210,6 +211,21 @@ async def test_another_organisation_cannot_revoke_it(desk: Desk) -> None:
     desk.clock.time += 900
     await desk.exchange.revoke(token, caller_of())
     assert not desk.bodies.revoked
+
+
+async def test_the_loop_goes_on_while_tokens_are_signed(desk: Desk) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    beside = asyncio.create_task(others())
+    await asyncio.gather(*(desk.signer.sign({"n": n}) for n in range(50)))
+    beside.cancel()
+    assert turns > 10  # signing in the loop leaves it two
 
 
 async def test_keys_rotate_with_an_overlap() -> None:
