@@ -110,11 +110,13 @@ class House:
 
     def injection(self, number: int) -> Attack:
         """A member with injections."""
-        return self._member("injection_burst", f"attacker-injection-{number}", INJECTION, 6)
+        own = f"198.51.100.{number + 1}"
+        return self._member("injection_burst", f"attacker-injection-{number}", INJECTION, 6, client_address=own)
 
     def cost(self, number: int) -> Attack:
         """A member who reserves 75 dollars with every request."""
-        return self._member("cost_spike", f"attacker-cost-{number}", "Hello", 7, estimate=_DEAR)
+        own = f"198.51.100.{number + 101}"
+        return self._member("cost_spike", f"attacker-cost-{number}", "Hello", 7, estimate=_DEAR, client_address=own)
 
     def _member(self, playbook: str, user: str, text: str, times: int, **more: Any) -> Attack:
         credential = by_jwt(self._stack.user_jwt(user, ttl=3000))

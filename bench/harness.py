@@ -23,6 +23,7 @@ NAMES = (
     "admit",
     "complete",
     "envoy",
+    "openai",
     "redact",
     "restore",
     "decide",

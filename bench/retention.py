@@ -23,7 +23,8 @@ from bench.retention_year import SPAN_DAYS, Year, rows_left, seed, wrong
 from bench.rows import Row, row
 from bench.stacks import folder
 from cli.archived import verify
-from cli.housekeeping import DEFAULT_POLICY, House, Place, house_at, policy_of
+from cli.housekeeping import House, Place, house_at, policy_of
+from cli.places import DEFAULT_POLICY
 from embedded.layout import Running
 from embedded.stack import Stores, running_stores
 from services.audit.adapters.reading import TenantReader

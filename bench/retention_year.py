@@ -216,7 +216,7 @@ def rows_left(admin_dsn: str, year: Year) -> dict[str, dict[str, int]]:
         for table in [*KEPT_DAYS, "tenancy.turns", "audit.events", "audit.known"]:
             own = "AND event_id LIKE org_id || '/%%'" if table.startswith("audit.") else ""  # not what runs report
             query = f"SELECT org_id, count(*) FROM {table} WHERE org_id = ANY (%s) {own} GROUP BY 1"
-            counts = dict(conn.execute(query.encode(), [list(year.organisations)]).fetchall())
+            counts: dict[str, int] = dict(conn.execute(query.encode(), [list(year.organisations)]).fetchall())
             found[table] = {organisation: int(counts.get(organisation, 0)) for organisation in year.organisations}
     return found
 

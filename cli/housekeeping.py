@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -36,7 +35,6 @@ from services.redaction.retention import OWNED as REDACTION
 from services.tenancy.retention import OWNED as TENANCY
 
 OWNED = (AUTH, TENANCY, RATELIMIT, REDACTION, GUARDRAIL, CONTEXT_TOKEN, AUDIT)
-DEFAULT_POLICY = Path(__file__).resolve().parents[1] / "policies" / "retention.yaml"
 _SECONDS = 60.0
 _REDIS_SECONDS = 5.0
 
@@ -150,19 +148,3 @@ async def opened(args: argparse.Namespace) -> AsyncIterator[House]:
     policy = policy_of(args.policy)
     async with place_of(args) as place, house_at(place, policy) as house:
         yield house
-
-
-def add_place(parser: Any) -> None:
-    """Where: a data folder, or what a production is made of."""
-    parser.add_argument("--database-url", default="", metavar="URL", help="PostgreSQL of a production, without a user")
-    parser.add_argument("--passwords", type=Path, metavar="DIR", help="folder database/ of `hauberk prepare`")
-    parser.add_argument(
-        "--redis-url", default="", metavar="URL", help="Redis of a production; better by HAUBERK_REDIS_URL"
-    )
-    parser.add_argument("--keys", type=Path, metavar="DIR", help="key files of audit (keys/audit of `hauberk prepare`)")
-    parser.add_argument(
-        "--archive", type=Path, metavar="DIR", help="where months of the trail go (default: DATA/archive)"
-    )
-    parser.add_argument(
-        "--policy", type=Path, default=DEFAULT_POLICY, metavar="FILE", help="instead of policies/retention.yaml"
-    )

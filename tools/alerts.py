@@ -1,7 +1,7 @@
 """Prometheus alerts that mirror policies/response.yaml: python -m tools.alerts [--check]
 
-Written to deploy/prometheus/alerts.yaml. A detection raises `hauberk_incidents_total{rule}`; besides, somebody is told when
-nothing watches any more, and when an action of a playbook fails. `--check` says whether the file is up to date.
+Written to deploy/prometheus/alerts.yaml. A detection raises `hauberk_incidents_total{rule}`; besides, somebody is told
+when nothing watches any more, and when an action of a playbook fails. `--check` says whether the file is up to date.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _alert(rule: RuleDocument) -> dict[str, Any]:
         "labels": {"severity": _SEVERITY[rule.severity], "rule": rule.id},
         "annotations": {
             "summary": rule.about,
-            "description": f"More than {rule.over:g} {counted} of one {' or '.join(rule.group)} within {rule.window:g} s. "
+            "description": f"More than {rule.over:g} {counted} of one {' or '.join(rule.group)} in {rule.window:g} s. "
             "`hauberk incident list` shows the incidents, with --platform those that are nobody's organisation's.",
         },
     }
@@ -71,7 +71,7 @@ def _own() -> list[dict[str, Any]]:
             "labels": {"severity": "page"},
             "annotations": {
                 "summary": "nobody watches the trail",
-                "description": "No audit process has had its turn for five minutes: rules do not fire, holds are not lifted.",
+                "description": "No audit process has had its turn for minutes: no rule fires, no hold is lifted.",
             },
         },
         {
@@ -80,7 +80,7 @@ def _own() -> list[dict[str, Any]]:
             "labels": {"severity": "page"},
             "annotations": {
                 "summary": "an action of a playbook could not be done",
-                "description": "The attack that it was meant to contain goes on. `hauberk incident show` says which one.",
+                "description": "The attack that it was to contain goes on. `hauberk incident show` says which one.",
             },
         },
     ]

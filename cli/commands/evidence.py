@@ -38,7 +38,7 @@ CONTROLS = ROOT / "policies" / "evidence.yaml"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which framework, and where."""
-    from cli.housekeeping import DEFAULT_POLICY
+    from cli.places import DEFAULT_POLICY
 
     parser.add_argument("framework", metavar="soc2|hipaa", help="a framework of the controls file")
     parser.add_argument("--controls", type=Path, default=CONTROLS, metavar="FILE", help="controls of your own")

@@ -23,8 +23,8 @@ ABOUT = """\
   playbooks  every playbook with its mode
   mode       sets the mode of a playbook: observe, suggest or enforce
 
-Asks the stack that `hauberk up` runs in the data folder, with the key of the organisation's first administrator, or with
---platform as the operator: what nobody's organisation is known of, like failed authentications, is the platform's.
+Asks the stack that `hauberk up` runs in the data folder, with the key of the organisation's first administrator, or
+with --platform as the operator: what nobody's organisation is known of, like failed authentications, is the platform's.
 """
 EXAMPLES = """\
 examples:

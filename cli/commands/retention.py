@@ -56,7 +56,7 @@ hauberk_retention_problems {problems}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """What to do, by which policy, and where."""
-    from cli.housekeeping import add_place
+    from cli.places import add_place
 
     parser.add_argument("what", choices=("plan", "run", "status", "hold", "release", "verify"))
     parser.add_argument("--organisation", default="", metavar="O", help="hold: whose data")

@@ -20,7 +20,8 @@ from cli.asking import TIMEOUT
 from cli.errors import CliError
 from cli.evidence import database, transport
 from cli.evidence.model import FAILS, HOLDS, NOT_RUN, Found
-from cli.housekeeping import DEFAULT_POLICY, OWNED, House, Place, house_at, place_of, policy_of
+from cli.housekeeping import OWNED, House, Place, house_at, place_of, policy_of
+from cli.places import DEFAULT_POLICY
 from cli.trail import Trail
 from embedded.client import Connection, Seeded
 from embedded.seed import ORGANISATIONS
@@ -190,10 +191,10 @@ async def probed(system: System, names: Sequence[str]) -> dict[str, Found]:
 
 async def counted(system: System, codes: Sequence[str]) -> dict[str, int | None]:
     """How often each event was put on record in the last thirty days, up to a thousand; None when it cannot be read."""
-    since, found = datetime.now(UTC) - timedelta(days=_DAYS), dict.fromkeys(sorted(set(codes)), 0)
-    answer: dict[str, int | None] = dict(found)
+    since, wanted = datetime.now(UTC) - timedelta(days=_DAYS), sorted(set(codes))
+    answer: dict[str, int | None] = dict.fromkeys(wanted, 0)
     for trail in [*(Trail(system.stack, each) for each in system.organisations), Trail(system.stack, None)]:
-        for code in answer:
+        for code in wanted:
             try:
                 count = len([1 async for _ in trail.query(since, None, _MOST_EVENTS, {"code": code})])
             except (aio.AioRpcError, KitError):

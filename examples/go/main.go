@@ -1,5 +1,5 @@
 // A small backend that asks Hauberk before it calls a model, before it executes a tool call that the model wrote, and
-// before it shows the answer. Run it by `make examples`, or see README.md beside it.
+// before it shows the answer. Run it by `make examples`, or see ../README.md.
 package main
 
 import (

@@ -1,6 +1,6 @@
 """A small backend that asks Hauberk before it calls a model, executes a tool call, or shows the answer.
 
-Run it by `make examples`, or see README.md beside it.
+Run it by `make examples`, or see ../README.md.
 """
 
 from __future__ import annotations

@@ -20,7 +20,17 @@ LAYERS = ("boundary", "audit", "deadline", "telemetry", "identity", "validation"
 ALWAYS = tuple(name for name in LAYERS if name not in {"audit", "intent"})
 # Words by which a switch would give itself away.
 SWITCHES = {"disable", "enable", "disabled", "enabled", "skip", "bypass", "insecure", "unsafe", "no", "without", "off"}
-OPTIONS = {"gateway_port", "ops_port", "spans", "otlp_endpoint", "trace_ratio", "seed", "log_level", "issuers"}
+OPTIONS = {
+    "gateway_port",
+    "ops_port",
+    "edge_port",
+    "spans",
+    "otlp_endpoint",
+    "trace_ratio",
+    "seed",
+    "log_level",
+    "issuers",
+}
 
 
 def names(interceptor: LayeredInterceptor) -> tuple[str, ...]:

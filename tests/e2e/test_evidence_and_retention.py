@@ -15,6 +15,7 @@ from cli.evidence import transport
 from cli.evidence.system import PROBES, probed, with_system
 from cli.main import build_parser, main
 from embedded.stack import Stack
+from services.kit.database_roles import ROLES
 
 
 async def hauberk(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
@@ -93,3 +94,24 @@ async def test_a_port_that_speaks_less_is_found(stack: Stack, monkeypatch: pytes
         assert (await asyncio.to_thread(probe, stack.address, files)).status == "fails"
     with pytest.raises(OSError, match="refused"):
         await asyncio.to_thread(genuine, "127.0.0.1:1", files, ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3)
+
+
+async def test_a_production_is_named_by_its_parts(
+    stack: Stack, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = stack.stores
+    passwords = tmp_path / "database"
+    passwords.mkdir()
+    for role in ROLES:
+        (passwords / f"{role}.password").write_text(stores.folder.secret(f"role-{role}"))
+    where = stores.postgres.endpoint
+    url = f"host={where.host} port={where.port} dbname={where.database}"
+    words = ["--passwords", str(passwords), "--database-url", url, "--archive", str(tmp_path / "archive")]
+    assert (await hauberk(capsys, "retention", "plan", *words))[0] == 2, "without keys"
+    words += ["--keys", str(stack.layout.keys)]
+    assert (await hauberk(capsys, "retention", "plan", *words))[0] == 2, "without Redis"
+    monkeypatch.setenv("HAUBERK_REDIS_URL", stores.redis.url)
+    status, planned = await hauberk(capsys, "retention", "plan", *words)
+    assert (status, planned["trail_months"]) == (0, [])
+    (passwords / "tenancy_retention.password").unlink()
+    assert (await hauberk(capsys, "retention", "plan", *words))[0] == 2

@@ -172,7 +172,7 @@ async def _more(made: House, values: dict[str, Any]) -> None:
     for owner in (made.theirs, made.mine):  # the caller asks often: no probe may meet a limit that another did not
         for limit in ENOUGH:
             more = limits.GrantRequest(
-                organisation=owner.organisation, limit_id=limit, limit=10**6, reason_code="probes"
+                organisation=owner.organisation, limit_id=limit, limit=1_000, reason_code="probes"
             )
             more.ttl.FromSeconds(3600)
             said = await ask(made.stack, grant, "", more)

@@ -110,9 +110,9 @@ def faults(talk: Talk, got: list[Got], heard: Heard) -> list[str]:
     return found
 
 
-async def hold(client: Any, talk: Talk, model: str) -> Heard:
+async def hold(client: Any, talk: Talk, model: str, **more: Any) -> Heard:
     """Has the conversation with the SDK."""
-    more: dict[str, Any] = {"tools": talk.tools} if talk.tool else {}
+    more |= {"tools": talk.tools} if talk.tool else {}
     if not talk.stream:
         answer = await client.chat.completions.create(model=model, messages=talk.messages, **more)
         choice = answer.choices[0]

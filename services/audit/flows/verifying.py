@@ -61,8 +61,8 @@ class Verifier:
         self._genuine, self._anchors, self._page, self._most = genuine, anchors, page, most
 
     async def verify(self, reader: Reader, start: Head | None = None) -> Outcome:
-        """Reads up to where the chain ended when this began; events that come meanwhile do not disturb it. A chain whose
-        beginning lies in archives is walked from its signed cut on."""
+        """Reads up to where the chain ended when this began; events that come meanwhile do not disturb it. A chain
+        whose beginning lies in archives is walked from its signed cut on."""
         start = start or Head()
         signed = await reader.cut()
         cut = begins_at(signed, reader.organisation, self._genuine) if signed else Head()

@@ -67,8 +67,7 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
     following = await _following(settings, wiring, redis, database, minter)
     book, guard = following.book, Guard(lambda caller, _: following.book.stands(caller))
     tenancy = wiring.channel("tenancy")
-    directory = TenancyDirectory(tenancy, minter.provisional)
-    memberships = Memberships(directory, clock, settings.memory_seconds)
+    memberships = Memberships(TenancyDirectory(tenancy, minter.provisional), clock, settings.memory_seconds)
     issuers = await _issuers(settings, wiring)
     keyed = key_flows(settings, wiring, Shared(database, book, minter, memberships, pepper))
     verifiers: dict[Kind, Verifier] = {

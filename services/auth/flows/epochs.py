@@ -32,8 +32,8 @@ class EpochBook:
         self._changed = changed
 
     async def read(self, organisation: str, names: Sequence[str]) -> dict[str, Mark]:
-        """A mark for every name, and for every hold that may stand on one; what the mirror does not have is asked of the
-        ledger, never assumed."""
+        """A mark for every name, and for every hold that may stand on one; what the mirror does not have is asked of
+        the ledger, never assumed."""
         names = [*names, *naming.holds(names)]
         known = await self._mirror.read(organisation, names)
         marks = {name: mark for name, mark in zip(names, known, strict=True) if mark is not None}

@@ -40,7 +40,7 @@ class SessionVerifier:
         memory_seconds: float,
         reused: Reused | None = None,
     ) -> None:
-        """`reused` is told of a session that is presented again after its successor was made: one of two has stolen it."""
+        """`reused` is told of a session that is presented after its successor was made: one of two has stolen it."""
         self._reused = reused
         self._store = store
         self._book = book

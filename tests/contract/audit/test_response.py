@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import grpc
 import pytest
 import pytest_asyncio
+from grpc import aio
 from pydantic import SecretStr
 
 from services.audit.adapters.cases import WideCases
+from services.audit.adapters.hands import PeerHands
 from services.audit.adapters.inbox import PostgresInbox
 from services.audit.adapters.sealing import PostgresSealing
 from services.audit.catalogue import catalogue
@@ -202,14 +205,8 @@ async def test_what_would_lock_everybody_out_waits_for_a_person(house: House, po
 
 async def test_only_one_watches(house: House, post: Making) -> None:
     made = await post(MemoryHands())
-    rival = Watcher(
-        house.sealing,
-        made.watch,
-        None,
-        made.responder,
-        partial(Detector, []),
-        made.clock,  # type: ignore[arg-type]
-    )
+    vault = Vault(KeyRing(None, KEYS), PostgresInbox(Database("", max_size=1)))
+    rival = Watcher(house.sealing, made.watch, vault, made.responder, partial(Detector, []), made.clock)
     assert await rival.once() is False
     assert await made.watch.turn("w_other", 5.0) is None
 
@@ -229,3 +226,18 @@ async def test_whom_it_is_about_is_sealed_and_gone_with_the_person(house: House,
     case = (await made.actions(organisation))["block_user"]
     taken = await made.responder.take_back(replace(case, state="undoing"))
     assert (taken.state, taken.document["why"], made.hands.undone) == ("failed", "erased", [])
+
+
+async def test_frozen_exports_are_refused_until_they_are_thawed(house: House, post: Making) -> None:
+    made, organisation = await post(MemoryHands()), house.organisation()
+    await house.fill(organisation, 3)
+    hands = PeerHands(lambda kind: None, made.watch)
+    order = Order(organisation, organisation, event="inc_1/act_1")
+    for _ in range(2):
+        await hands.do("freeze_exports", order)
+    with pytest.raises(aio.AioRpcError) as refused:
+        await house.export(organisation)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert (await house.verify(organisation)).intact
+    await hands.undo("freeze_exports", order)
+    assert await house.export(organisation)

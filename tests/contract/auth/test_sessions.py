@@ -46,6 +46,8 @@ async def test_a_session_stands_for_its_user_and_brand(house: House) -> None:
     answer = await present(house, made.session)
     assert (answer.outcome, answer.reason) == (ALLOW, decision_pb2.REASON_NONE)
     by_key = await house.authenticate(key)
+    assert answer.principal.session_id == made.session_id
+    answer.principal.ClearField("session_id")
     assert answer.principal == by_key.principal
     assert answer.principal.organisation == name
     claims = jwt.decode(answer.txn_token, options={"verify_signature": False})

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from bench.retention_year import Year, seed
-from cli.housekeeping import DEFAULT_POLICY, OWNED, House, Place, house_at
+from cli.housekeeping import OWNED, House, Place, house_at
+from cli.places import DEFAULT_POLICY
 from services.audit.policy.retention import RetentionPolicy, parse
 from services.audit.signatures import CheckpointSigner
 from services.kit.clock import Clock

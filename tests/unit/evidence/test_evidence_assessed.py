@@ -13,7 +13,8 @@ from cli.commands.evidence import CONTROLS, controls_of
 from cli.evidence.model import Assessed, Control, ControlsError, Found, Framework, assess, parse
 from cli.evidence.report import markdown, report
 from cli.evidence.system import PROBES
-from cli.housekeeping import DEFAULT_POLICY, policy_of
+from cli.housekeeping import policy_of
+from cli.places import DEFAULT_POLICY
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLDS, FAILS, NOT_RUN = Found("holds", "so"), Found("fails", "not so"), Found("not run", "no way there")

@@ -231,6 +231,6 @@ def test_no_answer_does_more_than_be_refused(tree: Any) -> None:
     for interface in ("chat", "responses"):
         for body in ({"choices": tree}, {"output": tree}, {"choices": [{"message": tree}]}, {"output": [tree]}):
             try:
-                answer_of(interface, copy.deepcopy(body), {})  # type: ignore[arg-type] # one of two words
+                answer_of(interface, copy.deepcopy(body), {})
             except Refused:
                 continue

@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.housekeeping import DEFAULT_POLICY, OWNED
+from cli.housekeeping import OWNED
+from cli.places import DEFAULT_POLICY
 from services.audit.policy.retention import PolicyError, due, parse, seconds
 
 DAY = 86_400.0
