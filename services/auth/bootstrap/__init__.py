@@ -80,9 +80,8 @@ async def build(settings: AuthSettings, wiring: Wiring) -> App:
     session_store = PostgresSessionStore(database)
     activity = SessionActivity(session_store, minter.proof)
     wiring.stack.push_async_callback(activity.flush)  # before the database is closed
-    by_session = SessionVerifier(
-        session_store, book, pepper, activity, clock, shape, settings.memory_seconds, _reused(wiring)
-    )
+    seconds, told = settings.memory_seconds, _reused(wiring)
+    by_session = SessionVerifier(session_store, book, pepper, activity, clock, shape, seconds, told)
     verifiers[Kind.SESSION] = by_session
     making = Making(shape, pepper, clock, policy.session_limits, minter.proof)
     flows = Flows(
