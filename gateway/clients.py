@@ -57,6 +57,11 @@ class Services:
         answer: auth.AuthenticateResponse = await self._ask("auth", "Authenticate", self._auth.Authenticate, request)
         return answer
 
+    async def resolve_origin(self, request: auth.ResolveOriginRequest) -> auth.ResolveOriginResponse:
+        """Whether a brand lists this origin."""
+        answer: auth.ResolveOriginResponse = await self._ask("auth", "ResolveOrigin", self._auth.ResolveOrigin, request)
+        return answer
+
     async def verify_challenge(
         self, request: auth.VerifyChallengeRequest, at_most: float
     ) -> auth.VerifyChallengeResponse:

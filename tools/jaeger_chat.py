@@ -73,8 +73,9 @@ class Shop:
         return trace_id
 
     async def _ask(self, trace_id: str) -> None:
-        key, options = api_key(self.key), {"brand": self.brand, "deadline": 10.0, "propagate": current_headers}
-        hauberk, guard = Client(self.connection, key, **options), Guard(self.connection, **options)
+        key, propagate = api_key(self.key), current_headers
+        hauberk = Client(self.connection, key, brand=self.brand, deadline=10.0, propagate=propagate)
+        guard = Guard(self.connection, brand=self.brand, deadline=10.0, propagate=propagate)
         handoff = gateway.ContextHandoff(target_brand=OTHER_BRAND, body=b"{}")
         asked = await hauberk.admit("Write to mara@example.com", conversation="order-4711", handoff=handoff)
         call = await hauberk.authorize_tool_call(asked, TOOL.tool, json.dumps({"brand": self.brand, "days": 7}))

@@ -16,7 +16,15 @@ import tempfile
 from pathlib import Path
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf import any_pb2, descriptor_pb2, duration_pb2, field_mask_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
+from google.protobuf import (
+    any_pb2,
+    descriptor_pb2,
+    duration_pb2,
+    field_mask_pb2,
+    struct_pb2,
+    timestamp_pb2,
+    wrappers_pb2,
+)
 from google.rpc import status_pb2
 from protovalidate._gen.buf.validate import validate_pb
 

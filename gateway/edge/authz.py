@@ -31,9 +31,11 @@ _LET_IN = Result(ALLOW, decision.REASON_NONE)
 
 @dataclass(slots=True)
 class EdgeWork(Work):
-    """One request. `handed_on`: later filters get a token of its own, and the limits are theirs to take."""
+    """One request. `handed_on`: later filters get a token of its own, and the limits are theirs to take.
+    `to_be_listed`: only an origin that the brand lists may ask this."""
 
     limited: bool = True
+    to_be_listed: bool = False
     handed_on: bool = False
     name: bytes = b""
     begun: float = 0.0
@@ -107,7 +109,7 @@ class Authz:
         """Whether the caller was let in a moment ago; a token that is handed on is never one of then."""
         if work.handed_on or work.request.credential.WhichOneof("kind") is None:
             return False
-        work.name = self.memory.name(work.request, work.holder, work.action)
+        work.name = self.memory.name(work.request, work.holder, work.action, str(work.to_be_listed))
         known = self.memory.find(work.name, work.begun)
         if known is None:
             return False
@@ -118,7 +120,19 @@ class Authz:
     async def _authenticate(self, work: EdgeWork) -> Result:
         if work.request.credential.WhichOneof("kind") is None:
             return _NOT_ACCEPTED
-        return await self._admit.front["auth"](work)
+        found = await self._admit.front["auth"](work)
+        return await self._at_a_listed_page(work) if found.allowed and work.to_be_listed else found
+
+    async def _at_a_listed_page(self, work: EdgeWork) -> Result:
+        answer = await self._services.resolve_origin(
+            auth.ResolveOriginRequest(
+                organisation=work.principal.organisation,
+                brand=work.principal.brand,
+                origin=work.request.origin,
+                client_address=work.request.client_address,
+            )
+        )
+        return _LET_IN if answer.outcome == ALLOW else Result(DENY, decision.REASON_NOT_PERMITTED)
 
     async def _take(self, work: EdgeWork) -> Result:
         if work.handed_on or not work.limited:

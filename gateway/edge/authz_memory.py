@@ -35,10 +35,10 @@ class Memory:
         self._key = secrets.token_bytes(32)
         self._kept: OrderedDict[bytes, LetIn] = OrderedDict()
 
-    def name(self, request: pb.AdmitRequest, holder: str, action: str) -> bytes:
-        """What a later request must be the same as."""
+    def name(self, request: pb.AdmitRequest, *more: str) -> bytes:
+        """What a later request must be the same as; none of `more` holds a zero byte."""
         digest = hashlib.blake2b(request.SerializeToString(deterministic=True), key=self._key, digest_size=32)
-        digest.update(f"\0{holder}\0{action}".encode())
+        digest.update("\0".join(("", *more)).encode())
         return digest.digest()
 
     def find(self, name: bytes, now: float) -> LetIn | None:

@@ -15,7 +15,7 @@ from opentelemetry.propagate import extract
 from gateway.answers import Decision, header_fields
 from gateway.edge import authz_answers as answers
 from gateway.edge.authz import Authz, EdgeWork, asked
-from gateway.edge.credentials import Shapes, presented
+from gateway.edge.credentials import Shapes, must_be_listed, presented
 from gateway.edge.headers import Headers, HeadersError, host_name, read, whole
 from gateway.edge.problem import Problem, problem, problem_of
 from gateway.edge.rules import EdgeRules, Edges
@@ -67,6 +67,7 @@ class AuthzServicer(grpc_pb.AuthorizationServicer):
             workload,
             action=rules.action,
             limited=rules.limit == "request",
+            to_be_listed=must_be_listed(headers, http.method, http.host),
             handed_on=seen.context_extensions.get(THEN) == EXT_PROC,
             unreadable=brand is None,
         )

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from hauberk.auth.v1 import auth_service_pb2 as auth
 
 from gateway.edge.headers import Headers, HeadersError, cookies
+from gateway.edge.pages import Page, page_of
 
 _JWS = re.compile(r"[A-Za-z0-9_-]{1,2048}\.[A-Za-z0-9_-]{1,8000}\.[A-Za-z0-9_-]{0,2048}")
 _OPAQUE = re.compile(r"[!-~]{1,256}")
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([!-~]+)")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,255}")
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTEXT_TYPE = "ctx+jwt"
 FIELDS = ("authorization", "x-api-key")
 """Fields that a credential comes in, beside the cookie of a session."""
@@ -45,6 +44,15 @@ def presented(headers: Headers, method: str, shapes: Shapes) -> auth.Credential 
     return _of_cookie(headers, method, shapes.cookie)
 
 
+def must_be_listed(headers: Headers, method: str, host: str) -> bool:
+    """Whether a session comes by its cookie, for a change, from a page of another origin than what it asks for.
+
+    Then only an origin that the brand lists is good. Auth lets every origin pass for a brand that lists none: enough
+    for a credential that a page must have been given, not for one that comes along by itself.
+    """
+    return not any(headers.get(name) for name in FIELDS) and page_of(headers, method, host) is not Page.OWN
+
+
 def of_bearer(value: str, prefix: str) -> auth.Credential | None:
     """By its shape; the verifier of each kind refuses what is not of that kind."""
     if _JWS.fullmatch(value):
@@ -64,10 +72,8 @@ def _of_cookie(headers: Headers, method: str, name: str) -> auth.Credential | No
         raise HeadersError("cookie")
     if not values or not _OPAQUE.fullmatch(values[0]):
         return None
-    # A cookie goes along by itself: whatever changes something must say which page it comes from (auth knows whose
-    # pages count), and a page without a name is nobody's.
-    origin = headers.get("origin")
-    if not _ORIGIN.fullmatch(origin) if origin else method.upper() not in _SAFE_METHODS:
+    # A cookie goes along by itself: whatever changes something must say which page it comes from.
+    if page_of(headers, method, "") is Page.NOBODYS:
         return None
     return auth.Credential(session=values[0])
 

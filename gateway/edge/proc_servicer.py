@@ -42,11 +42,10 @@ class ProcServicer(grpc_pb.ExternalProcessorServicer):
         self, request_iterator: AsyncIterator[pb.ProcessingRequest], _context: Any
     ) -> AsyncIterator[pb.ProcessingResponse]:
         """Reads on while it answers; ends when Envoy does, or with an error."""
-        self._edges.of(current_workload().name)  # an Envoy that the policy does not name asks for nothing
         out: asyncio.Queue[pb.ProcessingResponse | None] = asyncio.Queue()
         request = RequestSide(self._gateway, self._admit, self._prover, self._settings)
         exchange = Exchange(request, self._gateway, self._way, out)
-        reading = asyncio.create_task(exchange.run(request_iterator))
+        reading = asyncio.create_task(exchange.run(self._named(request_iterator)))
         reading.add_done_callback(lambda _: out.put_nowait(None))
         try:
             while (answer := await out.get()) is not None:
@@ -57,3 +56,10 @@ class ProcServicer(grpc_pb.ExternalProcessorServicer):
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+    async def _named(self, events: AsyncIterator[pb.ProcessingRequest]) -> AsyncIterator[pb.ProcessingRequest]:
+        """An Envoy that the policy does not name shows nothing."""
+        workload = current_workload().name
+        async for event in events:
+            self._edges.of(workload)
+            yield event

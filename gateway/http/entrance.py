@@ -13,7 +13,7 @@ from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 from hauberk.ratelimit.v1 import ratelimit_service_pb2_grpc as ratelimit_grpc
 
 from gateway.answers import Decision
-from gateway.edge.credentials import FIELDS, Shapes, presented
+from gateway.edge.credentials import Shapes, must_be_listed, presented
 from gateway.edge.problem import Problem, problem_of
 from gateway.http.settings import EdgeSettings
 from gateway.http.web import Request
@@ -21,7 +21,6 @@ from services.kit.channels import Client
 
 _ADDRESS_BUDGET = 1.0
 _AUTH_BUDGET = 3.0
-_SAFE_METHODS = frozenset({"GET", "HEAD"})
 _NOT_ACCEPTED = "The credential is missing or not accepted."
 _OVER_LIMIT = "Too many requests from this address."
 
@@ -70,8 +69,8 @@ class Entrance:
         if credential is None:
             raise Refused(_refusal(decision.OUTCOME_DENY, decision.REASON_CREDENTIAL_NOT_ACCEPTED, _NOT_ACCEPTED))
         at = self._settings.brand_of(request.host)
-        # A cookie comes along whatever page asks. Only a brand says whose pages may: without one, none changes a thing.
-        if at is None and _by_cookie(request) and request.method not in _SAFE_METHODS:
+        # Where the host stands for a brand, no page has come this far that the brand does not list.
+        if at is None and must_be_listed(request.headers, request.method, request.headers.get("host")):
             raise Refused(_refusal(decision.OUTCOME_DENY, decision.REASON_CREDENTIAL_NOT_ACCEPTED, _NOT_ACCEPTED))
         question = auth.AuthenticateRequest(
             credential=credential,
@@ -89,10 +88,6 @@ class Entrance:
             reason = answer.reason if answer.outcome != decision.OUTCOME_ALLOW else decision.REASON_UNSPECIFIED
             raise Refused(_refusal(answer.outcome, reason or decision.REASON_CREDENTIAL_NOT_ACCEPTED, _NOT_ACCEPTED))
         return Guest(answer.principal, answer.txn_token, answer.txn)
-
-
-def _by_cookie(request: Request) -> bool:
-    return not any(request.headers.get(name) for name in FIELDS)
 
 
 def _refusal(

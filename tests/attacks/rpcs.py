@@ -20,7 +20,7 @@ GEN = Path(__file__).resolve().parents[2] / "gen"
 DEADLINE = 3.0
 BACKEND = "backend/demo"
 # Contracts of others, and who serves them.
-FOREIGN = {"ratelimit": "ratelimit", "auth": "gateway"}
+FOREIGN = {"ratelimit": "ratelimit", "auth": "gateway", "ext_proc": "gateway"}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from unittest.mock import patch
 import openai
 import pytest
 import pytest_asyncio
+import yaml
 
 from embedded.stack import Stack
 from gateway.clients import Services
@@ -20,6 +21,7 @@ from services.kit.audit import SpooledTrail
 from services.kit.errors import Unavailable
 from tests.support import openai_talks as talks
 from tests.support.backend import Backend
+from tests.support.envoy import DEPLOY, Document, filter_of
 from tests.support.model_server import Reply, responded, responded_stream, said, streamed
 from tests.support.openai_front import MODEL, ModelFront, model_front
 
@@ -152,8 +154,10 @@ async def test_a_gateway_that_fails_on_the_way_in_passes_nothing(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("how", [fails, breaks])
-@pytest.mark.parametrize("where", [(Services, "inspect_output"), (Services, "restore_stream"), (WayBack, "carry")])
+@pytest.mark.parametrize(
+    ("where", "how"),
+    [((Services, "inspect_output"), fails), ((Services, "restore_stream"), fails), ((WayBack, "carry"), breaks)],
+)
 async def test_a_gateway_that_fails_on_the_way_back_shows_nothing(
     front: ModelFront, sdk: openai.AsyncOpenAI, where: tuple[type, str], how: Any, stream: bool
 ) -> None:
@@ -172,3 +176,33 @@ async def test_a_gateway_that_fails_on_the_way_back_shows_nothing(
             pass
     assert shown == ""
     assert await front.nothing_is_held(held)
+
+
+async def test_other_paths_and_methods_are_closed(front: ModelFront) -> None:
+    before = answers(front, said("never"))
+    key = {"authorization": f"Bearer {front.stack.user_jwt(await front.user())}"}
+    json_ = {**key, "content-type": "application/json"}
+    tried = [
+        await front.raw.get("/v1/models", headers=key),
+        await front.raw.get("/v1/chat/completions", headers=key),
+        await front.raw.post(f"/v1/chat/completions?note={SECRET}", headers=json_, content=b"{}"),
+        await front.raw.post("/v1/chat/completions", headers=key, content=b"{}"),
+        await front.raw.post("/v1/chat/completions", headers={**json_, "content-encoding": "gzip"}, content=b"x"),
+        await front.raw.post("/v1/chat/completions", headers=json_, content=b'{"model":"a","model":"b"}'),
+        await front.raw.post("/v1/chat/completions", headers=json_, content=b"\xff"),
+    ]
+    assert [answer.status_code for answer in tried] == [404, 405, 404, 415, 415, 400, 400]
+    assert len(front.model.got) == before
+
+
+def test_the_shipped_configuration_fails_closed() -> None:
+    document: Document = yaml.safe_load((DEPLOY / "ext_proc.yaml").read_text())
+    found = filter_of(document, "ext_proc")
+    before = filter_of(document, "ext_authz")
+    assert found is not None and before is not None
+    assert found["failure_mode_allow"] is False and before["failure_mode_allow"] is False
+    assert found["allow_mode_override"] is False
+    modes = found["processing_mode"]
+    assert (modes["request_body_mode"], modes["response_body_mode"]) == ("BUFFERED", "FULL_DUPLEX_STREAMED")
+    text = json.dumps(document)
+    assert text.index("http.ext_authz") < text.index("http.ext_proc") < text.index("http.router")

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from cli.members import Administrator
 from embedded.stack import Stack
 from tests.support.backend import fresh
-from tests.support.envoy import GATEWAY, Change, Door, configured, running
+from tests.support.envoy import GATEWAY, Document, Door, configured, manager_of, running
 from tests.support.model_server import ModelServer
 from tests.support.waiting import eventually
 
@@ -75,12 +75,16 @@ class ModelFront:
         return await eventually(settled, seconds)
 
 
+def _hurried(document: Document) -> None:
+    manager_of(document)["delayed_close_timeout"] = "0.05s"  # a connection that breaks off is kept for a second
+
+
 @asynccontextmanager
-async def model_front(stack: Stack, change: Change | None = None) -> AsyncIterator[ModelFront]:
+async def model_front(stack: Stack) -> AsyncIterator[ModelFront]:
     """Envoy with deploy/envoy/ext_proc.yaml before a model."""
     async with ModelServer().serving() as model, Door(int(stack.address.rpartition(":")[2])).serving() as door:
         ports = {"model": model.port, GATEWAY: door.port}
-        path, port = configured("ext_proc.yaml", stack.folder, ports, stack.client("envoy/edge"), change)
+        path, port = configured("ext_proc.yaml", stack.folder, ports, stack.client("envoy/edge"), _hurried)
         async with running(path, port) as raw:
             made = ModelFront(stack, model, door, raw)
             yield made

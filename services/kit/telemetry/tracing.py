@@ -146,7 +146,7 @@ class Telemetry:
         """Joins the caller's trace."""
         if self._tracer is _OFF:
             return await self._measured(call, proceed)
-        carrier = {k: v for k, v in call.context.invocation_metadata() or () if k in {"traceparent", "tracestate"}}
+        carrier = {k: str(v) for k, v in call.context.invocation_metadata() or () if k in {"traceparent", "tracestate"}}
         method = call.method.lstrip("/")
         with serving(self._tracer, carrier, method, {Attr.RPC_SYSTEM: "grpc", Attr.RPC_METHOD: method}):
             return await self._measured(call, proceed)

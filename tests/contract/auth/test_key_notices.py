@@ -18,10 +18,9 @@ import pytest_asyncio
 from services.auth.flows.key_notices import MOST_ATTEMPTS, pause
 from services.auth.policy.api_keys import OnLeak
 from services.auth.policy.causes import Cause
-from services.auth.ports.keys import Target
 from services.kit.errors import InvalidArgument, NotFound
 from services.kit.reach import PUBLIC, Reach
-from services.kit.webhooks import WebhookSender, acceptable, client
+from services.kit.webhooks import Target, WebhookSender, acceptable, client
 from tests.contract.auth.shelf import DAY, Shelf, opened_shelf
 from tests.support.stores import DataStores, prepared_stores
 

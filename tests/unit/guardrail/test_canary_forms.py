@@ -62,7 +62,7 @@ def test_however_the_answer_is_cut(name: str, sizes: list[int], before: int) -> 
     said = MORE[name](MARKS[0])
     text = words[:before] + f" It says {said} . " + words
     blocks, found, at = Blocks(), [], 0
-    pieces = []
+    pieces: list[str] = []
     while at < len(text):
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(text[at : at + size])
