@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 STAMP := $(VENV)/.installed
-SERVICES := auth tenancy ratelimit redaction guardrail context-token audit gateway
+SERVICES := auth tenancy ratelimit redaction guardrail context-token audit gateway edge
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header
 PYTEST_ARGS ?=

@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 
 from cli.prepared import PATTERNS
-from cli.services import NAMES
+from cli.services import EDGE, NAMES
+from services.kit.database_roles import COMPANIONS
+from services.kit.key_kinds import CHECKPOINT
 
 # Folder of a client, and the workload whose certificate it holds.
-CLIENTS = {"operator": "operator", "backend": "backend-app", "envoy": "envoy-edge"}
+CLIENTS = {"operator": "operator", "backend": "backend-app", "envoy": "envoy-edge", EDGE: "backend-edge"}
+RETENTION = "retention"
 
 
 def bundle(prepared: Path, into: Path) -> None:
@@ -20,7 +23,11 @@ def bundle(prepared: Path, into: Path) -> None:
         patterns = sorted((prepared / PATTERNS).glob("*.patterns")) if name == "redaction" else []
         _copy(prepared, into / name, [*wanted, *keys, *(str(path.relative_to(prepared)) for path in patterns)])
     for name, stem in CLIENTS.items():
-        _copy(prepared, into / name, [f"tls/{stem}.crt", f"tls/{stem}.pem", "tls/ca.crt"])
+        settings = [f"settings/{EDGE}.yaml"] if name == EDGE else []
+        _copy(prepared, into / name, [*settings, f"tls/{stem}.crt", f"tls/{stem}.pem", "tls/ca.crt"])
+    passwords = [f"database/{role}.password" for role in COMPANIONS if role.endswith("_retention")]
+    signing = [str(path.relative_to(prepared)) for path in (prepared / "keys/audit").glob(f"{CHECKPOINT}.*.key")]
+    _copy(prepared, into / RETENTION, [*passwords, *signing])
 
 
 def _copy(source: Path, target: Path, names: list[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from cli.services import NAMES
+from cli.services import EDGE, EDGE_WORKLOAD, NAMES
 from services.kit import certs
 from services.kit.database_roles import ROLES, role_of
 from services.kit.key_kinds import AUDIT_KEK, CHECKPOINT, EDGE_KEK, WEBHOOK_KEK
@@ -31,7 +31,7 @@ from services.kit.migrate import prepare_database
 from services.kit.provision import FIRST, MAKERS
 from services.kit.settings import CONFIG_VARIABLE
 
-CLIENTS = ("backend/app", "operator", "envoy/edge")
+CLIENTS = ("backend/app", "operator", "envoy/edge", EDGE_WORKLOAD)
 # A service holds only the keys that it uses, each in a folder of its own.
 HOLDERS = {
     TXN_SIGNING: "auth",
@@ -52,6 +52,7 @@ WITH_DATABASE = ("auth", "tenancy", "ratelimit", "redaction", "guardrail", "audi
 PATTERNS = "patterns"
 # Service and ops port of each on one machine.
 PORTS = {name: 7443 + 10 * number for number, name in enumerate(NAMES)}
+EDGE_PORT = 8443
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Preparation:
         made = []
         for workload in (*NAMES, *CLIENTS):
             fresh = not (folder / f"{_stem(workload)}.crt").exists()
-            certs.issue(folder, self.site.trust_domain, workload, serves=[workload] if workload in NAMES else [])
+            certs.issue(folder, self.site.trust_domain, workload, serves=serves(workload))
             if fresh:
                 made.append(workload)
         if made:
@@ -127,14 +128,15 @@ class Preparation:
             self.kept.append("database: every migration was applied before; passwords and roles were set again")
 
     def settings(self) -> None:
-        """A settings file per service."""
+        """A settings file per process."""
         folder = self.site.folder / "settings"
-        for name in NAMES:
+        for name in (*NAMES, EDGE):
             path = folder / f"{name}.yaml"
             if path.exists():
                 self.kept.append(f"settings {path}")
                 continue
-            write_private(path, yaml.safe_dump(self._settings_of(name), sort_keys=False).encode())
+            found = self._edge_settings() if name == EDGE else self._settings_of(name)
+            write_private(path, yaml.safe_dump(found, sort_keys=False).encode())
             self.done.append(f"settings {path}")
 
     def patterns(self) -> None:
@@ -177,6 +179,19 @@ class Preparation:
             found["sealer_database_url"] = self._database_url("audit_sealer")
         return found
 
+    def _edge_settings(self) -> dict[str, Any]:
+        """The edge holds no key and reaches no store. It shows its own certificate until `http_cert` names another."""
+        site = self.site
+        return {
+            "listen": f"{'0.0.0.0' if site.hosts else '127.0.0.1'}:{EDGE_PORT}",  # noqa: S104 - meant for clients
+            "public_url": f"https://localhost:{EDGE_PORT}",
+            "trust_domain": site.trust_domain,
+            "tls_cert": str(site.folder / "tls" / f"{_stem(EDGE_WORKLOAD)}.crt"),
+            "tls_key": str(site.folder / "tls" / f"{_stem(EDGE_WORKLOAD)}.pem"),
+            "tls_ca": str(site.folder / "tls" / "ca.crt"),
+            "peers": {peer: site.address(peer) for peer in NAMES if peer != "gateway"},
+        }
+
     def _database_url(self, service: str) -> str:
         """The administrator's address with the service's own role."""
         where = {**conninfo_to_dict(self.site.database_admin), "user": role_of(service)}
@@ -190,6 +205,13 @@ class Preparation:
 
     def _password(self, service: str) -> str:
         return self._password_file(service).read_text(encoding="utf-8").strip()
+
+
+def serves(workload: str) -> list[str]:
+    """The server names that the certificate of a workload carries; none for a client."""
+    if workload == EDGE_WORKLOAD:
+        return [EDGE]
+    return [workload] if workload in NAMES else []
 
 
 def _stem(workload: str) -> str:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from services.kit.settings import PREFIX, ServiceSettings
 
 EDGE = "edge"
+EDGE_WORKLOAD = "backend/edge"
 NAMES = ("gateway", "auth", "tenancy", "ratelimit", "redaction", "guardrail", "context-token", "audit")
 RUNNABLE = (*NAMES, EDGE)
 

@@ -25,6 +25,7 @@ from services.guardrail.settings import GuardrailSettings
 from services.kit.audit import SpooledTrail
 from services.kit.call import LayeredInterceptor
 from services.kit.clock import SystemClock
+from services.kit.dropped import reporting
 from services.kit.inprocess import InProcessChannel, InProcessServer
 from services.kit.jwks import PeerKeys
 from services.kit.keys import KeyRing
@@ -154,6 +155,9 @@ async def start_background(exits: AsyncExitStack, parts: Parts) -> None:
     beside = {"auth": [parts.keys.keep_fresh, *parts.feed.beside]}
     for (app, _), trail in zip(parts.apps, parts.trails, strict=True):
         await run_background(exits, app, trail.ship, *beside.get(app.name, []))
+    # One way out of the process for logs and spans: the gateway speaks for all.
+    spoken = next(trail for (app, _), trail in zip(parts.apps, parts.trails, strict=True) if app.name == "gateway")
+    await exits.enter_async_context(reporting(spoken, "gateway", SystemClock()))
 
 
 def _channel(parts: Parts, own: str) -> Callable[[str], Any]:

@@ -80,14 +80,14 @@ def _dev(args: argparse.Namespace) -> int:
 
 def _issue(folder: Path, domain: str, workload: str, *, force: bool) -> None:
     from cli.certificates import examine, served_by
-    from cli.services import NAMES
+    from cli.prepared import serves
     from services.kit import certs
 
     path = folder / f"{workload.replace('/', '-')}.crt"
     before = path.read_bytes() if path.exists() else b""
     # A renewed one serves what it served: in a data folder, one certificate serves all.
-    serves = served_by(path) if before else [workload] if workload in NAMES else []
-    report = examine(certs.issue(folder, domain, workload, serves=serves, renew=force))
+    names = served_by(path) if before else serves(workload)
+    report = examine(certs.issue(folder, domain, workload, serves=names, renew=force))
     same = path.read_bytes() == before
     word = "[bright_black]kept[/]" if same else "[green]renewed[/]" if before else "[green]made[/]"
     until = f"until {report.ends:%Y-%m-%d}" if report.ends else "; ".join(report.problems)

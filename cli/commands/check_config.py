@@ -76,6 +76,10 @@ def _check_policy(service: str, settings: Any) -> None:
             stages.check_chain(chain, [stage.name for stage in chain])
         replies.load(settings.gateway_policy)
         load_edges(settings.gateway_policy)
+    elif service == "audit":
+        from services.audit.response_bootstrap import load_policy as load_response_policy
+
+        load_response_policy(settings)
     elif service == "guardrail":
         from services.guardrail.bootstrap import load_rules as load_guardrail_rules
         from services.guardrail.bootstrap import load_tools_policy

@@ -14,10 +14,10 @@ ABOUT = f"""\
 Makes, in a folder of its own, what a set of services needs before its first start:
 
   keys/       signing keys, pepper, key-encryption keys (0600), in a folder per service that uses them
-  tls/        a development certificate authority and a certificate per service, plus backend, operator, Envoy
+  tls/        a development certificate authority and a certificate per service, plus backend, operator, Envoy, edge
   database/   a password per database role (0600)
   patterns/   databases of the patterns that redaction looks for, by its policy (0600)
-  settings/   a settings file per service for `hauberk serve SERVICE --config FILE` (0600)
+  settings/   a settings file per process for `hauberk serve SERVICE --config FILE` (0600)
 
 and, when the URL of a PostgreSQL administrator is given (--database-admin-url or {URL_VARIABLE}), the roles, schemas
 and migrations in that database. Safe to repeat: what exists is kept, what is missing is added, and both are said.

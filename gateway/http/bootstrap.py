@@ -14,6 +14,8 @@ from gateway.http.server import EdgeServer
 from gateway.http.settings import EdgeSettings
 from services.kit import logs
 from services.kit.certs import refuse_development
+from services.kit.clock import SystemClock
+from services.kit.dropped import reporting
 from services.kit.run import dialer, stop_request
 from services.kit.settings import SettingsError
 from services.kit.telemetry.tracing import Tracing
@@ -35,6 +37,8 @@ async def serve(settings: EdgeSettings) -> None:
         tls = TlsFiles.of(settings)
         refuse_development(settings, tls)
         logs.setup(NAME, settings.log_level)
+        # The edge is a backend and writes no trail: its log alone says so.
+        await stack.enter_async_context(reporting(None, NAME, SystemClock()))
         tracing = Tracing.to(settings.otlp_endpoint, settings.trace_ratio)
         stack.push_async_callback(asyncio.to_thread, tracing.close)
         app = build(settings, dialer(settings, tls), tracing)

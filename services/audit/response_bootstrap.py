@@ -17,7 +17,7 @@ from services.audit.flows.responding import Report, Responder
 from services.audit.flows.vault import Vault
 from services.audit.flows.watching import Watcher
 from services.audit.policy.detection import Detector
-from services.audit.policy.response import ResponsePolicyError, parse_policy
+from services.audit.policy.response import ResponsePolicy, ResponsePolicyError, parse_policy
 from services.audit.ports import Readers
 from services.audit.settings import AuditSettings
 from services.kit.documents import DocumentError, read_document
@@ -49,12 +49,17 @@ class Shared:
     vault: Vault
 
 
-def response(settings: AuditSettings, wiring: Wiring, shared: Shared, report: Report) -> Response:
-    """Raises SettingsError for a policy that does not hold, or an address that may not be told."""
+def load_policy(settings: AuditSettings) -> ResponsePolicy:
+    """Rules and playbooks. Raises SettingsError for a policy that does not hold."""
     try:
-        policy = parse_policy(read_document(settings.response_policy), catalogue())
+        return parse_policy(read_document(settings.response_policy), catalogue())
     except (DocumentError, ResponsePolicyError) as error:
         raise SettingsError(f"response_policy: {error}") from None
+
+
+def response(settings: AuditSettings, wiring: Wiring, shared: Shared, report: Report) -> Response:
+    """Raises SettingsError for a policy that does not hold, or an address that may not be told."""
+    policy = load_policy(settings)
     logger().info("audit.response_policy", version=policy.version, rules=len(policy.rules))
     wide, clock, names = WideCases(shared.sealing), wiring.clock, Names(shared.vault)
     responder = Responder(wide, PeerHands(wiring.channel, wide), names, policy, report, clock)

@@ -19,6 +19,7 @@ from services.kit.audit import SpooledTrail
 from services.kit.certs import refuse_development
 from services.kit.channels import Client
 from services.kit.clock import SystemClock
+from services.kit.dropped import reporting
 from services.kit.inprocess import InProcessChannel, InProcessServer
 from services.kit.jwks import PeerKeys
 from services.kit.keys import KeyMissingError, KeyRing
@@ -47,6 +48,7 @@ async def serve(settings: S, build: Build[S]) -> None:
     """Builds the application, serves it, and closes everything in the reverse order."""
     stop = stop_request()
     async with AsyncExitStack() as stack:
+        logs.setup("hauberk", settings.log_level)  # what is logged while the application is built goes the same way
         tls = TlsFiles.of(settings)
         refuse_development(settings, tls)
         trail = SpooledTrail(settings.audit_spool) if settings.audit_spool else None
@@ -55,6 +57,7 @@ async def serve(settings: S, build: Build[S]) -> None:
         if trail:
             connect_trail(trail, app, settings, wiring)
         logs.setup(app.name, settings.log_level)
+        await stack.enter_async_context(reporting(trail, app.name, wiring.clock))
         tracing = Tracing.to(settings.otlp_endpoint, settings.trace_ratio)
         stack.push_async_callback(asyncio.to_thread, tracing.close)
         keys = PeerKeys(

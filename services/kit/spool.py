@@ -8,10 +8,9 @@ is acknowledged. After a restart what is left is read again from the segment's b
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import contextvars
 import fcntl
 import os
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ LIMIT = 256 * 1024 * 1024
 SEGMENT = 1024 * 1024
 _WRITE_AT_ONCE = 512
 _READ_AT_ONCE = 1024 * 1024
+Waiting = tuple[bytes, asyncio.Future[None]]
+"""A record as it will be written, and who waits for that."""
 
 
 class SpoolFullError(Exception):
@@ -57,8 +58,9 @@ class Spool:
         self._next = max((each.number for each in self._segments), default=0) + 1
         self._file = -1
         self._unacknowledged = sum(each.size for each in self._segments)
-        self._queue: deque[tuple[bytes, asyncio.Future[None]]] = deque()
-        self._flusher: asyncio.Task[None] | None = None
+        self._queue: deque[Waiting] = deque()
+        self._handing_over = threading.Lock()
+        self._writing = False
         self._writer = ThreadPoolExecutor(1, "spool")
         self._closed = False
         self.arrived = asyncio.Event()
@@ -76,32 +78,44 @@ class Spool:
         if self._closed or self._unacknowledged + len(framed) > self._limit:
             raise SpoolFullError
         self._unacknowledged += len(framed)
-        done = asyncio.get_running_loop().create_future()
-        self._queue.append((framed, done))
-        if self._flusher is None or self._flusher.done():
-            # A context of its own: it outlives the call that happened to start it.
-            self._flusher = asyncio.get_running_loop().create_task(self._flush(), context=contextvars.Context())
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        with self._handing_over:
+            self._queue.append((framed, done))
+            begin, self._writing = not self._writing, True
+        if begin:
+            # At the end of this turn of the loop: what else comes in it shares the sync.
+            loop.call_soon(self._writer.submit, self._flush, loop)
         await done
 
-    async def _flush(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._queue:
-            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _WRITE_AT_ONCE))]
-            data = b"".join(framed for framed, _ in taken)
+    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the writer thread, until nothing waits any more: a task in between would cost each record a turn of the
+        loop."""
+        while taken := self._taken():
             failed: OSError | None = None
             try:
-                await loop.run_in_executor(self._writer, self._write, data)
+                self._write(b"".join(framed for framed, _ in taken))
             except OSError as error:
                 failed = error
-                self._unacknowledged -= len(data)
-            for _, done in taken:
-                if done.done():  # its waiter was cancelled
-                    continue
-                if failed is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(failed)
-            self.arrived.set()
+            loop.call_soon_threadsafe(self._settle, taken, failed)
+
+    def _taken(self) -> list[Waiting]:
+        with self._handing_over:
+            taken = [self._queue.popleft() for _ in range(min(len(self._queue), _WRITE_AT_ONCE))]
+            self._writing = bool(taken)
+            return taken
+
+    def _settle(self, taken: list[Waiting], failed: OSError | None) -> None:
+        if failed is not None:
+            self._unacknowledged -= sum(len(framed) for framed, _ in taken)
+        for _, done in taken:
+            if done.done():  # its waiter was cancelled
+                continue
+            if failed is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failed)
+        self.arrived.set()
 
     def _write(self, data: bytes) -> None:
         """In the writer thread. After a failure the segment is left as it was and a new one begun: what a failed sync
@@ -174,10 +188,8 @@ class Spool:
     async def close(self) -> None:
         """Writes what was handed in and lets the folder go; nothing can be appended afterwards."""
         self._closed = True
-        if self._flusher is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._flusher
-        self._writer.shutdown()
+        await asyncio.sleep(0)  # what came in this turn has been handed to the writer
+        await asyncio.to_thread(self._writer.shutdown)
         self._end_segment()
         while self._segments and self._segments[0].offset >= self._segments[0].size:
             self._segments.popleft().path.unlink(missing_ok=True)

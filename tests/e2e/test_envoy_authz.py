@@ -238,15 +238,18 @@ async def test_an_envoy_with_another_certificate_passes_nothing(
 
 
 @pytest.mark.parametrize("spoil", [False, True])
-async def test_the_shipped_configuration_is_valid_by_envoys_own_check(edge: Front, stack: Stack, spoil: bool) -> None:
+@pytest.mark.parametrize("name", ["ext_authz", "ext_proc"])
+async def test_the_shipped_configuration_is_valid_by_envoys_own_check(
+    edge: Front, stack: Stack, name: str, spoil: bool
+) -> None:
     def change(document: Document) -> None:
         envoy.shipped_deadline(document)
         if spoil:
-            found = envoy.filter_of(document, "ext_authz")
+            found = envoy.filter_of(document, name)
             assert found is not None
             found["failure_mode_allowed"] = False
 
-    path, _ = envoy.configured("ext_authz.yaml", edge.folder, {}, stack.client("envoy/edge"), change)
+    path, _ = envoy.configured(f"{name}.yaml", edge.folder, {}, stack.client("envoy/edge"), change)
     assert await envoy.accepts(path) is not spoil
 
 

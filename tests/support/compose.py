@@ -18,6 +18,8 @@ from embedded.ports import free_ports
 ROOT = Path(__file__).resolve().parents[2]
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Z_]+):\?[^}]+\}|\$\$")
 READY_SECONDS = 60.0
+DATABASE = "postgresql://postgres:5432/hauberk"  # without a user: each role has its own
+PUBLIC = "https://127.0.0.1:8443"
 
 
 def compose_file() -> dict[str, Any]:
@@ -53,9 +55,11 @@ class LocalCompose:
         """Host names, ports and volumes of a container, here."""
         for name, port in self.ports.items():
             text = re.sub(rf"(?<![\w.-]){name}:7443\b", f"127.0.0.1:{port}", text)
+        text = text.replace(PUBLIC, f"https://127.0.0.1:{self.ports['edge']}")
         folder = self.base / "prepared" if volume == "prepare" else self.base / "bundles" / volume
         text = re.sub(r"^/spool\b", str(self.base / "spool" / volume), text)
-        text = re.sub(r"^/bundles\b", str(self.base / "bundles"), text)
+        text = re.sub(r"^/(bundles|archive)\b", rf"{self.base}/\1", text)
+        text = text.replace(DATABASE, self._stores.get("HAUBERK_DATABASE_ADMIN_URL", ""))
         return re.sub(r"^/prepared\b", str(folder), text)
 
     def environment(self, name: str) -> dict[str, str]:
@@ -88,7 +92,7 @@ class LocalCompose:
         for name in self.served:
             path = self.base / "bundles" / name / "settings" / f"{name}.yaml"
             text = path.read_text().replace(str(self.base / "prepared"), str(self.base / "bundles" / name))
-            text = text.replace("0.0.0.0:7443", f"127.0.0.1:{self.ports[name]}")
+            text = re.sub(r"0\.0\.0\.0:[78]443", f"127.0.0.1:{self.ports[name]}", text)
             text = text.replace("127.0.0.1:7444", f"127.0.0.1:{self.ops_ports[name]}")
             text = text.replace("audit_spool: /spool", f"audit_spool: {self.base / 'spool' / name}")
             path.write_text(self._local(text, name))

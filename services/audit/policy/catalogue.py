@@ -82,6 +82,8 @@ OWN = (
     ),
     event_type("audit.incident_opened", CRITICAL, ("incident", "rule", "mode", "initiator")),
     event_type("audit.incident_action", CRITICAL, ("incident", "action", "action_id", "state", "initiator")),
+    # Of every service: a record was dropped at the way out of its process; never what stood in it.
+    event_type("kit.personal_data_dropped", CRITICAL, ("workload", "where", "kind", "record", "times")),
     event_type("audit.anchor_behind", CRITICAL, ("anchor", "cause")),
     event_type("audit.retention_run", CRITICAL, ("run", "rows", "problem")),
     event_type("audit.retention_dropped", CRITICAL, ("rows",)),

@@ -25,6 +25,7 @@ from services.kit.call import Call, Proceed
 from services.kit.errors import KitError, public
 from services.kit.telemetry.attributes import Attr, Plain, put
 from services.kit.telemetry.keeping import KeepDenials
+from services.kit.telemetry.scanned import Scanned
 
 _OFF = trace.NoOpTracer()
 # The tracer of the service that handles the current call: several services may share a process.
@@ -37,7 +38,7 @@ class Tracing:
     def __init__(self, exporter: SpanExporter | None = None, ratio: float = 1.0) -> None:
         self._processor: KeepDenials | None = None
         if exporter is not None:
-            self._processor = KeepDenials(BatchSpanProcessor(exporter, schedule_delay_millis=500), ratio)
+            self._processor = KeepDenials(BatchSpanProcessor(Scanned(exporter), schedule_delay_millis=500), ratio)
 
     @classmethod
     def to(cls, endpoint: str, ratio: float) -> Tracing:

@@ -13,7 +13,7 @@ from services.kit.auditing import CRITICAL
 ROOT = Path(__file__).resolve().parents[3]
 # An event of its own is made where its code stands as a text: `code="..."`, `Subject("...")`, `trail.put(..., "...")`.
 _CODE = re.compile(
-    r'(?:\bcode=|\bSubject\(\s*|_trail\.put\([^"]*)"((?:auth|tenancy|ratelimit|guardrail|redaction|gateway|audit|'
+    r'(?:\bcode=|\bSubject\(\s*|_trail\.put\([^"]*)"((?:auth|tenancy|ratelimit|guardrail|redaction|gateway|audit|kit|'
     r'context_token)\.[a-z_.]+|malicious_[a-z]+)"'
 )
 # Codes that chains hold for ever: none may go, however the contract changes.

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from cli.services import NAMES
+from cli.services import RUNNABLE
 
 
-@pytest.mark.parametrize("service", NAMES)
+@pytest.mark.parametrize("service", RUNNABLE)
 def test_the_defaults_are_ok(capsys: pytest.CaptureFixture[str], service: str) -> None:
     assert main(["check-config", service]) == 0
     assert capsys.readouterr().out == "ok\n"
@@ -41,6 +41,15 @@ def test_the_policy_of_auth_is_checked_too(capsys: pytest.CaptureFixture[str], t
     file.write_text(f"auth_policy: {policy}\n")
     assert main(["check-config", "auth", str(file)]) == 1
     assert "sessions.most_live" in capsys.readouterr().out
+
+
+def test_the_rules_against_attacks_are_checked_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    policy = tmp_path / "own.yaml"
+    policy.write_text("version: '1'\nrulez: []\n")
+    file = tmp_path / "audit.yaml"
+    file.write_text(f"response_policy: {policy}\n")
+    assert main(["check-config", "audit", str(file)]) == 1
+    assert "response_policy" in capsys.readouterr().out
 
 
 def test_a_missing_file_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cli.bundles import bundle
+from cli.certificates import examine
 from cli.main import main
 from cli.prepared import HOLDERS, Preparation, Site
 from cli.services import NAMES, settings_type
@@ -61,6 +62,19 @@ def test_each_settings_file_is_one_that_its_service_loads(tmp_path: Path, name: 
     TlsFiles.of(settings)
     assert set(settings.peers) == set(NAMES) - {name, "gateway"}
     assert settings.listen.endswith(":7443") is (hosts or name == "gateway")
+
+
+def test_the_edge_is_a_backend_with_a_certificate_that_it_can_serve(tmp_path: Path) -> None:
+    prepared(tmp_path, ADMIN)
+    settings = settings_type("edge").load({"HAUBERK_CONFIG": str(tmp_path / "settings" / "edge.yaml")})
+    report = examine(TlsFiles.of(settings))
+    assert (report.workload, report.serves, report.problems) == (
+        "spiffe://hauberk.local/backend/edge",
+        ("edge.hauberk.internal",),
+        [],
+    )
+    assert set(settings.peers) == set(NAMES) - {"gateway"}
+    assert not settings.database_url.get_secret_value()
 
 
 def test_a_service_gets_its_own_role_not_the_administrator(tmp_path: Path) -> None:

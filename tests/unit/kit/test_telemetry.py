@@ -180,14 +180,14 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 
 
 def test_logs_withhold_what_could_be_text(lines: io.StringIO) -> None:
-    logs.logger().info("auth.refused", reason="KEY_EXPIRED", tried=3, text="my SSN is 123-45-6789", to=["ada@x.org"])
-    logs.logger().error("a sentence of ada@example.com", exc_info=None)
+    logs.logger().info("auth.refused", reason="KEY_EXPIRED", tried=3, text="my dog is ill", to=["ada"])
+    logs.logger().error("a sentence of Ada", exc_info=None)
     first, second = (json.loads(line) for line in lines.getvalue().splitlines())
     assert first["event"] == "auth.refused"
     assert (first["reason"], first["tried"], first["service"]) == ("KEY_EXPIRED", 3, "auth")
     assert (first["text"], first["to"]) == (logs.WITHHELD, logs.WITHHELD)
     assert second["event"] == logs.WITHHELD
-    assert "ada@" not in lines.getvalue()
+    assert "Ada" not in lines.getvalue()
 
 
 def test_libraries_are_quoted_by_name_only(lines: io.StringIO) -> None:
