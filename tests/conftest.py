@@ -10,12 +10,14 @@ import pytest_asyncio
 from tests.support.stores import DataStores, prepared_stores
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A file's tests go to one worker, so that what they share is made once; so do all that are marked `alone`."""
+    item.add_marker(pytest.mark.xdist_group("alone" if _alone(item) else item.path.name))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Shares files out to the workers, the long ones first; what is marked `alone` comes last and by one of them."""
+    """The long ones first, what is marked `alone` last, when nothing else is left to run beside it."""
     items.sort(key=lambda item: (_alone(item), "/unit/" in str(item.path)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("alone" if _alone(item) else str(item.path)))
 
 
 def _alone(item: pytest.Item) -> bool:

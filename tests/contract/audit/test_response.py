@@ -205,6 +205,7 @@ async def test_what_would_lock_everybody_out_waits_for_a_person(house: House, po
 
 async def test_only_one_watches(house: House, post: Making) -> None:
     made = await post(MemoryHands())
+    await made.look()
     vault = Vault(KeyRing(None, KEYS), PostgresInbox(Database("", max_size=1)))
     rival = Watcher(house.sealing, made.watch, vault, made.responder, partial(Detector, []), made.clock)
     assert await rival.once() is False

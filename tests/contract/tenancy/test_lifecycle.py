@@ -13,8 +13,10 @@ from tests.contract.tenancy.house import House
 DOORS = (
     "accept_invitation",
     "create_organisation",
+    "expire",
     "get_organisation",
     "list_organisations",
+    "plans_of",
     "update_organisation",
 )
 
