@@ -9,7 +9,7 @@ import pytest
 from hauberk.guardrail.v1 import guardrail_service_pb2 as pb
 
 from embedded.stack import Stack
-from tests.attacks.toolbox import granted
+from tests.attacks.toolbox import HOME, granted
 from tests.support.backend import Backend, allowed, fresh, said
 
 PAY = json.dumps({"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]})
@@ -19,12 +19,12 @@ MONEY: dict[str, Any] = {"risk": pb.TOOL_RISK_MONEY, "needs_approval": True}
 async def test_it_opens_nothing_else(target: Stack, backend: Backend) -> None:
     tool, other = await backend.tool(PAY, **MONEY), await backend.tool(PAY, **MONEY)
     user, talk = await backend.member(fresh("user")), fresh("talk")
-    admission = await backend.admitted(user, conversation=talk)
+    admission = await backend.admitted(user, brand=HOME, conversation=talk)
     asked = await backend.call_tool(admission, tool, '{"amount": 5}', request_approval=True)
     await granted(backend, asked.approval)
 
-    elsewhere = await backend.admitted(user, conversation=fresh("talk"))
-    somebody = await backend.admitted(await backend.member(fresh("user")), conversation=talk)
+    elsewhere = await backend.admitted(user, brand=HOME, conversation=fresh("talk"))
+    somebody = await backend.admitted(await backend.member(fresh("user")), brand=HOME, conversation=talk)
     foreign = await backend.admitted(await backend.member(organisation=target.other), conversation=talk)
     for holder, called, text in (
         (admission, tool, '{"amount": 500}'),
@@ -49,6 +49,6 @@ async def test_it_opens_nothing_else(target: Stack, backend: Backend) -> None:
 @pytest.mark.parametrize("approval", ["apr_" + "0" * 32])
 async def test_a_guessed_one_is_the_same_answer(backend: Backend, approval: str) -> None:
     tool = await backend.tool(PAY, **MONEY)
-    admission = await backend.admitted(await backend.member(fresh("user")))
+    admission = await backend.admitted(await backend.member(fresh("user")), brand=HOME)
     answer = await backend.call_tool(admission, tool, '{"amount": 5}', approval=approval)
     assert said(answer) == "DENY APPROVAL_NOT_ACCEPTED"

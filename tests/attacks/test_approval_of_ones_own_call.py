@@ -7,7 +7,7 @@ from hauberk.guardrail.v1 import guardrail_service_pb2 as pb
 from hauberk.guardrail.v1.guardrail_service_pb2_grpc import GuardrailServiceStub
 
 from embedded.stack import Stack
-from tests.attacks.toolbox import NOTHING, granted
+from tests.attacks.toolbox import HOME, NOTHING, granted
 from tests.support.backend import DEADLINE, Backend, by_key, fresh, status_of
 
 
@@ -15,7 +15,7 @@ async def test_another_user_decides(target: Stack, backend: Backend) -> None:
     own, talk = by_key(target.api_key), fresh("talk")
     strict = await backend.tool(NOTHING, needs_approval=True)
     loose = await backend.tool(NOTHING, needs_approval=True, approver=pb.TOOL_APPROVER_ANY_USER)
-    admission = await backend.admitted(own, conversation=talk)
+    admission = await backend.admitted(own, brand=HOME, conversation=talk)
     asked = await backend.call_tool(admission, strict, "{}", request_approval=True)
     stub = GuardrailServiceStub(backend.channel("guardrail"))
     grant = pb.DecideApprovalRequest(approval=asked.approval, verdict=pb.APPROVAL_VERDICT_GRANT)
@@ -32,7 +32,7 @@ async def test_nobody_without_the_permission_and_nobody_of_another_organisation(
 ) -> None:
     tool = await backend.tool(NOTHING, needs_approval=True)
     user = await backend.member(fresh("user"))
-    asked = await backend.call_tool(await backend.admitted(user), tool, "{}", request_approval=True)
+    asked = await backend.call_tool(await backend.admitted(user, brand=HOME), tool, "{}", request_approval=True)
     stub = GuardrailServiceStub(backend.channel("guardrail"))
     grant = pb.DecideApprovalRequest(approval=asked.approval, verdict=pb.APPROVAL_VERDICT_GRANT)
     member = await backend.proof(await backend.member(fresh("user")))

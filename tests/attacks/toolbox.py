@@ -21,6 +21,8 @@ READ_BRAND = json.dumps(
         "additionalProperties": False,
     }
 )
+# The brand of whoever approves: another test may have made a brand that comes before it.
+HOME = "acme-chat"
 READ = "knowledge.read"
 WRITE = "knowledge.write"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import yaml
+from grpc import StatusCode, aio
 from hauberk.common.v1 import decision_pb2 as decision
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.gateway.v1 import gateway_service_pb2_grpc as grpc_pb
@@ -56,8 +58,21 @@ async def ready(stack: Stack) -> Stack:
     stub = guardrail_grpc.GuardrailServiceStub(stack.channel("guardrail"))
     for name, more in TOOLS.items():
         tool = guardrail.Tool(tool=name, permission="chat.send", **{"schema_json": json.dumps(SCHEMA), **more})
-        await stub.PutTool(guardrail.PutToolRequest(tool=tool), timeout=5, metadata=await administrator.metadata())
+        await _put(stub, guardrail.PutToolRequest(tool=tool), await administrator.metadata())
     return stack
+
+
+async def _put(stub: Any, request: guardrail.PutToolRequest, metadata: Any) -> None:
+    """A stack that has just begun may not have its trail at hand yet; then nothing was kept, and it is asked again."""
+    for last in (False, False, True):
+        try:
+            await stub.PutTool(request, timeout=5, metadata=metadata)
+        except aio.AioRpcError as error:
+            if last or error.code() is not StatusCode.UNAVAILABLE:
+                raise
+            await asyncio.sleep(1)
+        else:
+            return
 
 
 def gateway(stack: Stack, transport: str, workload: str) -> Any:

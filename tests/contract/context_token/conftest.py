@@ -10,7 +10,7 @@ from tests.contract.context_token.house import World, opened
 from tests.support.stores import DataStores
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def world(data_stores: DataStores) -> AsyncIterator[World]:
     async with opened(data_stores) as made:
         yield made

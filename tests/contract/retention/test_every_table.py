@@ -67,7 +67,8 @@ async def test_what_stays_too_long_in_redis_is_found(site: Site, key: str, secon
         before = set(await overstaying(store, OWNED, site.policy().volatile))
         await store.client.set(key, "x", ex=seconds)
         found = set(await overstaying(store, OWNED, site.policy().volatile)) - before
-        assert found == ({said} if said else set())
+        # Another test may have left a key that nobody claims, too: how many there are is not what is asked here.
+        assert {each.rpartition(": ")[0] for each in found} == ({said.rpartition(": ")[0]} if said else set())
     finally:
         await store.client.delete(key)
         await store.close()
