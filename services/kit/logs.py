@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from opentelemetry import trace
@@ -35,13 +35,26 @@ def setup(service: str, level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Errors())),
         cache_logger_on_first_use=False,
     )
     # Library loggers may quote what they were given (driver errors, URLs): only their name and level come through.
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
+
+
+class _Errors:
+    """The stderr of now; once that is closed, the one that took its place."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> None:
+        (sys.stderr if self._stream.closed else self._stream).write(text)
+
+    def flush(self) -> None:
+        (sys.stderr if self._stream.closed else self._stream).flush()
 
 
 class _LibraryHandler(logging.Handler):

@@ -18,6 +18,8 @@ from services.kit.caller import Caller
 from services.kit.postgres import Database
 from tests.contract.retention.conftest import Ahead, Site
 
+pytestmark = pytest.mark.alone
+
 TRAIL = {"hot": "300d", "rest": "1min"}
 
 
