@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from hauberk.auth.v1 import auth_service_pb2 as auth
@@ -13,10 +13,26 @@ from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 from gateway.clients import Services
 from gateway.estimate import settled_cost
 from services.kit.caller import current
-from services.kit.errors import KitError
+from services.kit.errors import DeadlineExceeded, KitError, Unavailable
 from services.kit.logs import logger
 
 T = TypeVar("T")
+PAUSES = (0.3, 1.0, 3.0)
+"""Seconds before each further attempt."""
+_running: set[asyncio.Task[Any]] = set()
+
+
+async def to_its_end(work: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> T:
+    """Awaits work that goes on when the one who waits for it is cancelled."""
+    return await asyncio.shield(beside(work, context))
+
+
+def beside(work: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> asyncio.Task[T]:
+    """Work that nobody has to wait for."""
+    task = asyncio.create_task(work, context=context)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return task
 
 
 class Held(Protocol):
@@ -30,17 +46,17 @@ class Held(Protocol):
 class Settling:
     """Release and Commit that a cancelled, gone or timed-out caller cannot stop.
 
-    What fails here is settled by the hold's own rule when it expires: rates are refunded, money is charged.
+    What fails is tried again, beside the caller, who is told at once that it is not settled yet; what fails for good is
+    settled by the hold's own rule when it expires: rates are refunded, money is charged. Both calls are idempotent.
     """
 
     def __init__(self, services: Services, budget: float) -> None:
         self._services = services
         self._budget = budget
-        self._running: set[asyncio.Task[Any]] = set()
 
     async def release(self, token: str, reservation: str) -> None:
         """After a refusal: tokens and money go back, the request stays charged."""
-        await self._own(self._services.release(token, reservation))
+        await self._own(lambda: self._services.release(token, reservation))
 
     async def commit(
         self, held: Held, used: ratelimit.Cost, counted: ratelimit.Cost, *, fresh: bool = True
@@ -51,7 +67,7 @@ class Settling:
         """
         if fresh and not held.continued.reservation:
             return ratelimit.CommitResponse()
-        return await self._own(self._commit(held, used, counted, fresh=fresh))
+        return await self._own(lambda: self._commit(held, used, counted, fresh=fresh))
 
     async def _commit(
         self, held: Held, used: ratelimit.Cost, counted: ratelimit.Cost, *, fresh: bool
@@ -65,19 +81,32 @@ class Settling:
         counted.input_tokens, counted.model = continued.input_tokens, continued.model
         return await self._services.commit(continued.txn_token, continued.reservation, settled_cost(used, counted))
 
-    async def _own(self, work: Coroutine[Any, Any, T]) -> T | None:
+    async def _own(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
         # Outside of the call: its spent deadline would leave no time for this.
         context = contextvars.copy_context()
         context.run(current.set, None)
-        task = asyncio.create_task(self._bounded(work), context=context)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        return await to_its_end(self._settled(work, context), context)
 
-    async def _bounded(self, work: Coroutine[Any, Any, T]) -> T | None:
+    async def _settled(self, work: Callable[[], Coroutine[Any, Any, T]], context: contextvars.Context) -> T | None:
         try:
-            async with asyncio.timeout(self._budget):
-                return await work
+            return await self._bounded(work)
         except (KitError, TimeoutError) as error:
-            logger().warning("gateway.settling_failed", error_class=type(error).__name__)
+            _ = beside(self._again(work, error), context)
             return None
+
+    async def _again(self, work: Callable[[], Coroutine[Any, Any, Any]], error: Exception) -> None:
+        for pause in PAUSES:
+            if not isinstance(error, Unavailable | DeadlineExceeded | TimeoutError):
+                break
+            await asyncio.sleep(pause)
+            try:
+                await self._bounded(work)
+            except (KitError, TimeoutError) as failed:
+                error = failed
+            else:
+                return
+        logger().warning("gateway.settling_failed", error_class=type(error).__name__)
+
+    async def _bounded(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async with asyncio.timeout(self._budget):
+            return await work()

@@ -80,10 +80,10 @@ class WayBack(CompleteStream):
 
     async def finish(self, state: StreamState, lanes: list[Lane]) -> pb.CompleteResponse:
         """Puts the decision on record, and settles; what is said is what the first refused text says."""
-        lanes = lanes or [await self._empty(state)]
-        state.ran = next((lane for lane in lanes if not lane.allowed), lanes[-1]).state.ran
         current_call().recorded = False
         try:
+            lanes = lanes or [await self._empty(state)]
+            state.ran = next((lane for lane in lanes if not lane.allowed), lanes[-1]).state.ran
             self._signals.decided(state.continued.txn_token, state.continued.txn, state.made().reason)
             await self._finaliser.record(state.subject(), state.made())
         finally:

@@ -26,6 +26,7 @@ from gateway.edge.proc_request import Passed, RequestSide
 from gateway.edge.proc_stream import Machine, StreamedAnswer
 from gateway.pipeline import ALLOW
 from gateway.servicer import GatewayServicer
+from gateway.settling import to_its_end
 from gateway.stream import StreamState
 from services.kit.caller import current_call, current_workload
 from services.kit.errors import FailedPrecondition, KitError
@@ -71,7 +72,7 @@ class Exchange:
                 if not self._over:
                     await self._take(event)
         finally:
-            await self._leave()
+            await to_its_end(self._leave())
 
     def _begin(self, event: pb.ProcessingRequest) -> None:
         self._begun = True
@@ -220,6 +221,8 @@ class Exchange:
         return self._fields.get("content-encoding", "identity") == "identity"
 
     async def _leave(self) -> None:
+        call = current_call()
+        call.recorded = call.recorded or self._request.passed is not None
         if self._streamed is not None:
             await self._streamed.leave()
         elif self._request.passed is not None and not self._settled:
@@ -227,8 +230,6 @@ class Exchange:
             passed = self._request.passed
             held = self._state or StreamState(passed.admission, current_workload().name, self._request.locale)
             await self._way.abandon(held)
-        call = current_call()
-        call.recorded = call.recorded or self._request.passed is not None
 
 
 def _machine(passed: Passed) -> Machine:

@@ -36,7 +36,7 @@ class Boundary:
         except Exception as error:  # noqa: BLE001 - the last line of defence: only the class name is kept
             known = public(error)
             if known is INTERNAL:
-                logger().error("rpc.internal_error", method=call.method, error_class=type(error).__name__)
+                logger().error("rpc.internal_error", method=call.method.lstrip("/"), error_class=type(error).__name__)
             await _abort(call, known)
 
 

@@ -49,7 +49,7 @@ class Spool:
 
     def __init__(self, folder: Path, *, limit: int = LIMIT, segment: int = SEGMENT) -> None:
         """Takes the folder for this process; raises SpoolBusyError when another has it."""
-        self._folder = folder
+        self.folder = folder
         self._limit, self._segment = limit, segment
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -134,11 +134,11 @@ class Spool:
 
     def _begin_segment(self) -> None:
         self._end_segment()
-        segment = Segment(self._folder, self._next)
+        segment = Segment(self.folder, self._next)
         self._next += 1
         self._file = os.open(segment.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._segments.append(segment)
-        _sync_folder(self._folder)
+        _sync_folder(self.folder)
 
     def _end_segment(self) -> None:
         if self._file >= 0:
@@ -178,7 +178,7 @@ class Spool:
 
     def set_aside(self, record: bytes) -> None:
         """Keeps a record that nobody will ever take where a person can look at it."""
-        handle = os.open(self._folder / "refused", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = os.open(self.folder / "refused", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(handle, frame(record))
             os.fdatasync(handle)

@@ -17,6 +17,7 @@ from grpc import aio
 from hauberk.audit.v1 import audit_service_pb2 as audit
 from hauberk.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from hauberk.auth.v1 import auth_service_pb2 as auth
+from hauberk.common.v1 import decision_pb2 as decision
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 from hauberk.ratelimit.v1 import ratelimit_service_pb2 as limits
 from hauberk.ratelimit.v1.ratelimit_service_pb2_grpc import RateLimitServiceStub
@@ -87,7 +88,10 @@ class Admitted:
 
 async def admit(backend: Backend, credential: auth.Credential, number: int) -> Admitted:
     ssn = f"{457 + number // 100:03}-{10 + number % 80:02}-{1000 + number:04}"
-    answer = await backend.admit(credential, f"My SSN is {ssn}", conversation=fresh("stream"))
+    for _ in range(3):  # a busy machine spends a deadline now and then, and says so
+        answer = await backend.admit(credential, f"My SSN is {ssn}", conversation=fresh("stream"))
+        if answer.reason not in (decision.REASON_STAGE_UNAVAILABLE, decision.REASON_DEADLINE_SPENT):
+            break
     assert allowed(answer), answer
     assert "<US_SSN>" in answer.messages[0].text, "else there is nothing to restore"
     return Admitted(number, ssn, answer)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from services.audit.adapters.rows import LINK, SIGNED, link, signed
 from services.audit.flows.retention_ports import Archive, BusyError, Chain, HoldRow, RunRow
@@ -15,6 +17,7 @@ from services.audit.policy import Head, Link, Record, Signed, encode
 from services.kit.errors import Unavailable
 from services.kit.postgres import Database
 
+_DROPS, _PAUSE_SECONDS = 5, 0.5
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('hauberk.retention', 0))"
 _LINKS: LiteralString = "SELECT " + LINK + " FROM audit.chain(%s, %s, %s, %s) e ORDER BY e.sequence"  # noqa: S608 - constants
 _MARKS: LiteralString = "SELECT " + SIGNED + " FROM audit.checkpoints_of(%s, %s, %s) c ORDER BY c.sequence"  # noqa: S608 - constants
@@ -123,8 +126,13 @@ class PostgresRetention:
         await self._do("SELECT audit.forget_stretch(%s, %s, %s, %s)", [organisation, after, until, events_too])
 
     async def drop(self, month: str) -> None:
-        """See the port."""
-        await self._do("SELECT audit.drop_month(%s)", [month])
+        """See the port: whoever reads or seals goes first, and is waited for anew."""
+        for _ in range(_DROPS - 1):
+            if await self._dropped(month):
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+        if not await self._dropped(month):
+            raise Unavailable("postgres")
 
     async def links(self, organisation: str, after: int, until: int, limit: int) -> Sequence[Link]:
         """See the port."""
@@ -138,6 +146,15 @@ class PostgresRetention:
         """See the port."""
         ((sequence, tip, _),) = await self._rows("SELECT * FROM audit.tip(%s)", [organisation])
         return Head(int(sequence), bytes(tip)) if sequence is not None else Head()
+
+    async def _dropped(self, month: str) -> bool:
+        async with self._database.anonymous() as connection:
+            try:
+                await connection.execute("SELECT audit.drop_month(%s)", [month])
+            except (LockNotAvailable, DeadlockDetected):
+                await connection.rollback()
+                return False
+            return True
 
     async def _rows(self, statement: LiteralString, values: Any) -> list[tuple[Any, ...]]:
         async with self._database.anonymous() as connection:

@@ -15,7 +15,7 @@ from gateway.settling import Settling
 from services.kit.call import Call
 from services.kit.caller import current
 from services.kit.deadline import remaining
-from services.kit.errors import DeadlineExceeded, Unavailable
+from services.kit.errors import DeadlineExceeded, PermissionDenied, Unavailable
 
 COST = ratelimit.Cost(requests=1, input_tokens=3, output_tokens=4)
 
@@ -122,10 +122,32 @@ async def test_what_was_never_admitted_settles_nothing() -> None:
     assert settled == ratelimit.CommitResponse()
 
 
-@pytest.mark.parametrize("error", [Unavailable("ratelimit"), TimeoutError()])
-async def test_what_cannot_be_settled_now_is_left_to_the_rule_of_the_hold(error: Exception) -> None:
-    class Failing(Limits):
-        async def commit(self, token: str, reservation: str, used: ratelimit.Cost) -> ratelimit.CommitResponse:
-            raise error
+class Failing(Limits):
+    """Commits at the third attempt."""
 
-    assert await settling(Failing()).commit(Held(), COST, COST) is None
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error, self.asked = error, 0
+
+    async def commit(self, token: str, reservation: str, used: ratelimit.Cost) -> ratelimit.CommitResponse:
+        self.asked += 1
+        if self.asked < 3:
+            raise self.error
+        return await super().commit(token, reservation, used)
+
+
+@pytest.mark.parametrize("error", [Unavailable("ratelimit"), DeadlineExceeded(), TimeoutError()])
+async def test_what_cannot_be_settled_now_is_tried_again(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.settling.PAUSES", (0.01, 0.01, 0.01))
+    limits = Failing(error)
+    assert await settling(limits).commit(Held(), COST, COST) is None, "the caller does not wait for that"
+    await asyncio.sleep(0.1)
+    assert (limits.asked, len(limits.committed)) == (3, 1)
+
+
+async def test_what_is_refused_is_left_to_the_rule_of_the_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.settling.PAUSES", (0.01, 0.01, 0.01))
+    limits = Failing(PermissionDenied("NOT_THE_HOLDER", "another reserved it"))
+    assert await settling(limits).commit(Held(), COST, COST) is None
+    await asyncio.sleep(0.1)
+    assert limits.asked == 1

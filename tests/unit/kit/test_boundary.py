@@ -12,6 +12,7 @@ from hauberk.auth.v1 import auth_service_pb2 as pb
 from hauberk.auth.v1 import auth_service_pb2_grpc as auth_grpc
 
 from services.kit import errors
+from services.kit.logs import withhold
 from tests.unit.kit.world import CODE, SHOP, World, details, everything_in, login, refused
 
 SECRET = "redis://:hunter2@10.0.0.7:6379 ada@example.com 123-45-6789"
@@ -123,7 +124,9 @@ async def test_the_log_of_an_unexpected_error_holds_its_class_only(world: World,
     with structlog.testing.capture_logs() as lines:
         async with world.channel(transport, SHOP) as channel:
             await refused(auth_grpc.AuthServiceStub(channel).Authenticate(login(), timeout=2))
-    assert [line["error_class"] for line in lines if line["event"] == "rpc.internal_error"] == ["ValueError"]
+    (line,) = (line for line in lines if line["event"] == "rpc.internal_error")
+    assert (line["method"], line["error_class"]) == ("hauberk.auth.v1.AuthService/Authenticate", "ValueError")
+    assert withhold(None, "", dict(line)) == line, "nothing of it is withheld"
     assert "hunter2" not in str(lines)
 
 
