@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace) -> None:
     from embedded.stack import Stack, StackOptions
-    from services.kit.run import stop_request
+    from services.kit.run import settle_heap, stop_request
 
     stop = stop_request()
     progress = err()
@@ -61,6 +61,7 @@ async def _serve(args: argparse.Namespace) -> None:
     http_port = args.http_port if args.http_port is not None else (8443 if args.port else 0)
     options = StackOptions(gateway_port=args.port, edge_port=http_port, otlp_endpoint=args.otlp)
     async with Stack.running(args.data, options) as stack:
+        settle_heap()
         _tell(out(), stack, args)
         await stop.wait()
         progress.print("\nstopping ...")

@@ -16,7 +16,7 @@ from services.kit import logs
 from services.kit.certs import refuse_development
 from services.kit.clock import SystemClock
 from services.kit.dropped import reporting
-from services.kit.run import dialer, stop_request
+from services.kit.run import dialer, settle_heap, stop_request
 from services.kit.settings import SettingsError
 from services.kit.telemetry.tracing import Tracing
 from services.kit.tls import TlsFiles
@@ -45,6 +45,7 @@ async def serve(settings: EdgeSettings) -> None:
         server = EdgeServer(app, settings, settings.http_cert or tls.cert, settings.http_key or tls.key)
         await server.start()
         stack.push_async_callback(server.stop)
+        settle_heap()
         logs.logger().info("process.serving", port=server.port, ops_port=0)
         await stop.wait()
 

@@ -28,7 +28,7 @@ from services.kit.settings import SettingsError
 from services.kit.spool import LIMIT, Spool, SpoolBusyError, SpoolFullError
 
 AT_ONCE = 100  # of the 500 that the contract lets through: a larger batch holds up calls where all share a process
-LINGER = 0.25  # how long the shipper lets events gather: one transaction at the store for many of them
+LINGER = 0.5  # how long the shipper lets events gather: one transaction at the store for many of them
 _ENOUGH = 32 * 1024  # bytes that need not wait for more
 WITHHELD = "withheld"
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -44,6 +45,13 @@ def main(settings_type: type[S], build: Build[S]) -> int:
     return 0
 
 
+def settle_heap() -> None:
+    """What was made to serve stays as long as the process: the collector need not look through it ever again. A full
+    collection stops every request, and took 130 ms with the models of all services in one process."""
+    gc.collect()
+    gc.freeze()
+
+
 async def serve(settings: S, build: Build[S]) -> None:
     """Builds the application, serves it, and closes everything in the reverse order."""
     stop = stop_request()
@@ -71,6 +79,7 @@ async def serve(settings: S, build: Build[S]) -> None:
         stack.push_async_callback(server.stop)
         beside = [*believing(app, keys, verifier, feed), *([trail.ship] if trail else [])]
         await run_background(stack, app, *beside)
+        settle_heap()
         logs.logger().info("process.serving", port=server.port, ops_port=server.ops_port)
         await stop.wait()
 

@@ -1,4 +1,8 @@
-"""Files of the spool: records one after the other, each with its length and checksum."""
+"""Files of the spool: records one after the other, each with its length and checksum; zeros where none is written yet.
+
+A file has its full size from the beginning: to sync what then overwrites zeros is one write to the disk, where a file
+that grows needs its new size written as well.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ class Segment:
         for path in sorted(folder.iterdir()):
             match = _NAME.fullmatch(path.name)
             if match:
-                yield cls(folder, int(match[1]), path.stat().st_size, sealed=True)
+                yield cls(folder, int(match[1]), extent(path.read_bytes()), sealed=True)
 
     def read(self, most: int) -> bytes:
         """What follows the acknowledged part, at most `most` bytes."""
@@ -64,6 +68,18 @@ def frame(record: bytes) -> bytes:
     return _HEADER.pack(len(record), zlib.crc32(record)) + record
 
 
+def extent(data: bytes) -> int:
+    """Where the zeros begin that follow the last record; the whole length when something else than records and zeros
+    lies there."""
+    end = 0
+    while end + FRAME_OVERHEAD <= len(data):
+        length, _ = _HEADER.unpack_from(data, end)
+        if not 0 < length <= LARGEST:
+            break
+        end += FRAME_OVERHEAD + length
+    return min(end, len(data)) if not any(data[end:]) else len(data)
+
+
 def read_frames(data: bytes, most: int) -> Frames:
     """Up to `most` whole records."""
     records: list[bytes] = []
@@ -81,7 +97,7 @@ def read_frames(data: bytes, most: int) -> Frames:
         if len(record) < length:
             return Frames(records, end, torn=True)
         if zlib.crc32(record) != checksum:
-            return Frames(records, end, torn=start + length == len(data))
+            return Frames(records, end, torn=not any(data[start + length :]))
         records.append(record)
         end = start + length
     return Frames(records, end, torn=False)

@@ -1,20 +1,24 @@
 """A durable queue of records in a folder: what `append` returned for is on disk and survives a crash.
 
-Records lie in segment files, each record with its length and checksum. One writer thread writes and syncs whatever has
-come in meanwhile at once (group commit). One reader takes batches and acknowledges them; a segment goes when all of it
-is acknowledged. After a restart what is left is read again from the segment's beginning: delivery is at least once.
+Records lie in segment files, each record with its length and checksum. Whatever has come in meanwhile is written and
+synced at once (group commit): in the loop on a quick disk, else by a writer thread. One reader takes batches and
+acknowledges them; a segment goes when all of it is acknowledged. After a restart what is left is read again from the
+segment's beginning: delivery is at least once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import threading
+import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from services.kit.logs import logger
 from services.kit.segments import FRAME_OVERHEAD, Segment, frame, read_frames
@@ -22,6 +26,9 @@ from services.kit.segments import FRAME_OVERHEAD, Segment, frame, read_frames
 LIMIT = 256 * 1024 * 1024
 SEGMENT = 1024 * 1024
 _WRITE_AT_ONCE = 512
+# A disk that syncs so fast is waited for in the loop: to wake a thread and be woken by it takes longer, and the loop is
+# stopped for less time than by a turn of anything else. One that stalls is met so once; then the thread waits for it.
+_QUICK_SECONDS, _SLOW_SECONDS, _WEIGHT = 0.0005, 0.01, 0.2
 _READ_AT_ONCE = 1024 * 1024
 Waiting = tuple[bytes, asyncio.Future[None]]
 """A record as it will be written, and who waits for that."""
@@ -61,7 +68,10 @@ class Spool:
         self._queue: deque[Waiting] = deque()
         self._handing_over = threading.Lock()
         self._writing = False
-        self._writer = ThreadPoolExecutor(1, "spool")
+        # Not an executor: its futures and locks cost as much again as what is to be done.
+        self._wanted: SimpleQueue[asyncio.AbstractEventLoop | None] = SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._pace = _SLOW_SECONDS  # of the disk, until it was measured
         self._closed = False
         self.arrived = asyncio.Event()
         self.damaged = 0
@@ -85,19 +95,33 @@ class Spool:
             begin, self._writing = not self._writing, True
         if begin:
             # At the end of this turn of the loop: what else comes in it shares the sync.
-            loop.call_soon(self._writer.submit, self._flush, loop)
+            loop.call_soon(self._begin_writing, loop)
         await done
 
-    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the writer thread, until nothing waits any more: a task in between would cost each record a turn of the
-        loop."""
+    def _begin_writing(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._pace < _QUICK_SECONDS and self._file >= 0 and self._segments[-1].size < self._segment:
+            self._flush(self._settle)
+            return
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_on, name="spool", daemon=True)
+            self._writer.start()
+        self._wanted.put(loop)
+
+    def _write_on(self) -> None:
+        """The writer thread."""
+        while (loop := self._wanted.get()) is not None:
+            self._flush(lambda *outcome, loop=loop: loop.call_soon_threadsafe(self._settle, *outcome))
+
+    def _flush(self, settle: Callable[[list[Waiting], OSError | None], object]) -> None:
+        """Until nothing waits any more: a task in between would cost each record a turn of the loop."""
         while taken := self._taken():
             failed: OSError | None = None
             try:
                 self._write(b"".join(framed for framed, _ in taken))
             except OSError as error:
                 failed = error
-            loop.call_soon_threadsafe(self._settle, taken, failed)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                settle(taken, failed)
 
     def _taken(self) -> list[Waiting]:
         with self._handing_over:
@@ -118,15 +142,18 @@ class Spool:
         self.arrived.set()
 
     def _write(self, data: bytes) -> None:
-        """In the writer thread. After a failure the segment is left as it was and a new one begun: what a failed sync
-        has really written nobody can tell."""
+        """After a failure the segment is left as it was and a new one begun: what a failed sync has really written
+        nobody can tell."""
         try:
             if self._file < 0 or self._segments[-1].size >= self._segment:
                 self._begin_segment()
-            rest = memoryview(data)
+            rest, at = memoryview(data), self._segments[-1].size
             while rest:
-                rest = rest[os.write(self._file, rest) :]
+                written = os.pwrite(self._file, rest, at)
+                rest, at = rest[written:], at + written
+            started = time.perf_counter()
             os.fdatasync(self._file)
+            self._pace += _WEIGHT * (time.perf_counter() - started - self._pace)
         except OSError:
             self._end_segment()
             raise
@@ -136,12 +163,15 @@ class Spool:
         self._end_segment()
         segment = Segment(self.folder, self._next)
         self._next += 1
-        self._file = os.open(segment.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._file = os.open(segment.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._segments.append(segment)
+        os.pwrite(self._file, bytes(self._segment), 0)
         _sync_folder(self.folder)
 
     def _end_segment(self) -> None:
         if self._file >= 0:
+            with contextlib.suppress(OSError):  # zeros that stay are known for what they are
+                os.ftruncate(self._file, self._segments[-1].size)
             os.close(self._file)
             self._file = -1
             self._segments[-1].sealed = True
@@ -189,7 +219,9 @@ class Spool:
         """Writes what was handed in and lets the folder go; nothing can be appended afterwards."""
         self._closed = True
         await asyncio.sleep(0)  # what came in this turn has been handed to the writer
-        await asyncio.to_thread(self._writer.shutdown)
+        if self._writer is not None:
+            self._wanted.put(None)
+            await asyncio.to_thread(self._writer.join)
         self._end_segment()
         while self._segments and self._segments[0].offset >= self._segments[0].size:
             self._segments.popleft().path.unlink(missing_ok=True)

@@ -42,7 +42,7 @@ class Sealer:
                 logger().warning("audit.not_sealed", error_class=type(error).__name__)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 sealed = 0
-            if not sealed:
+            if sealed < min(_CHAINS, self._batch):  # every chain that waited was sealed to its end
                 await self._rest(pause)
 
     async def _rest(self, pause: float) -> None:

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from services.kit.segments import frame, read_frames
+from services.kit.segments import extent, frame, read_frames
 from services.kit.spool import Spool, SpoolBusyError, SpoolFullError
 from tests.support.compose import ROOT
 
@@ -76,11 +78,18 @@ async def test_a_restart_finds_what_is_left(tmp_path: Path) -> None:
     await again.close()
 
 
+@pytest.mark.parametrize("zeros", [True, False])
 @pytest.mark.parametrize("cut", range(1, len(frame(b"record-9"))))
-async def test_a_torn_last_record_is_no_record(tmp_path: Path, cut: int) -> None:
+async def test_a_torn_last_record_is_no_record(tmp_path: Path, cut: int, zeros: bool) -> None:
     leave(await filled(tmp_path, 10))
     (path,) = tmp_path.glob("*.seg")
-    os.truncate(path, path.stat().st_size - cut)
+    end = extent(path.read_bytes())
+    if zeros:
+        with path.open("r+b") as file:
+            file.seek(end - cut)
+            file.write(bytes(cut))
+    else:
+        os.truncate(path, end - cut)
     again = Spool(tmp_path)
     assert everything(again) == [b"record-%d" % number for number in range(9)]
     assert (again.waiting, again.damaged) == (0, 0)
@@ -95,6 +104,24 @@ async def test_zeros_at_the_end_are_no_record(tmp_path: Path) -> None:
     assert len(everything(again)) == 3
     assert again.damaged == 0
     await again.close()
+
+
+async def test_zeros_that_were_never_written_over_take_no_room(tmp_path: Path) -> None:
+    leave(await filled(tmp_path, 3))
+    (path,) = tmp_path.glob("*.seg")
+    assert path.stat().st_size > 100_000, "a process that dies leaves the whole file"
+    again = await filled(tmp_path, 1)
+    assert again.waiting == 4 * len(frame(b"record-0"))
+    assert everything(again) == [*(b"record-%d" % number for number in range(3)), b"record-0"]
+    await again.close()
+    assert files(tmp_path) == []
+
+
+async def test_a_closed_file_ends_with_its_last_record(tmp_path: Path) -> None:
+    spool = await filled(tmp_path, 3)
+    await spool.close()
+    (path,) = tmp_path.glob("*.seg")
+    assert path.stat().st_size == 3 * len(frame(b"record-0"))
 
 
 async def test_a_damaged_segment_is_set_aside_and_the_next_is_read(tmp_path: Path) -> None:
@@ -207,3 +234,23 @@ def test_frames_of_any_bytes_never_fail() -> None:
     for wrong in (b"", b"x" * 70_000):
         with pytest.raises(ValueError, match="1 to 65536"):
             frame(wrong)
+
+
+async def test_a_quick_disk_is_waited_for_in_the_loop_and_one_that_stalls_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pace, threads = 0.0, []
+
+    def sync(_: int) -> None:
+        threads.append(threading.current_thread().name)
+        time.sleep(pace)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    spool = await filled(tmp_path, 40)
+    assert {threads[0], threads[-1]} == {"spool", "MainThread"}, "what is not measured yet may stall"
+    pace = 0.02
+    for _ in range(3):
+        await spool.append(b"late")
+    assert threads[-2:] == ["spool", "spool"]
+    assert len(everything(spool)) == 43
+    await spool.close()
