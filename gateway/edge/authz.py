@@ -86,30 +86,45 @@ class Authz:
     async def decide(self, work: EdgeWork) -> Decision:
         """Raises Unavailable when the decision cannot be put on record."""
         work.begun = self._clock.now()
+        work.name = self._name(work)
         try:
-            budget = remaining(self._settings.edge_budget + _SURPLUS) - _SURPLUS
-            made = await self._decided(work, max(budget, 0.001))
-            note(made)
-            await self._finaliser.record(work.subject(), made)
+            return await self._recorded(work) if self._known(work) else await self._in_turn(work)
         except BaseException:
             if not current_call().recorded:
                 self._finaliser.abandoned(work.subject())
             raise
-        if made.allowed and not made.degraded and not work.remembered and work.name:
-            self.memory.keep(work.name, work.token, work.principal, work.begun)
+
+    async def _in_turn(self, work: EdgeWork) -> Decision:
+        async with self.memory.turn(work.name, self._settings.edge_budget / 2):
+            if not self._known(work):
+                made = await self._recorded(work)
+                if made.allowed and not made.degraded and work.name:
+                    self.memory.keep(work.name, work.token, work.principal, work.begun)
+                return made
+        return await self._recorded(work)
+
+    async def _recorded(self, work: EdgeWork) -> Decision:
+        budget = remaining(self._settings.edge_budget + _SURPLUS) - _SURPLUS
+        made = await self._decided(work, max(budget, 0.001))
+        note(made)
+        await self._finaliser.record(work.subject(), made)
         return made
 
     async def _decided(self, work: EdgeWork, budget: float) -> Decision:
         if work.unreadable:  # nothing of it is believed, so nobody is asked about it
             return Decision(DENY, decision.REASON_NOT_PERMITTED, "contract", 0.0, degraded=False)
-        chain = self._again[work.limited] if self._known(work) else self.pipeline
+        chain = self._again[work.limited] if work.remembered else self.pipeline
         return decision_of(chain.stages, await chain.run(work, budget))
 
+    def _name(self, work: EdgeWork) -> bytes:
+        """Under which the caller may be known. Empty for one who never is: a token that is handed on is of one
+        request."""
+        if work.unreadable or work.handed_on or work.request.credential.WhichOneof("kind") is None:
+            return b""
+        return self.memory.name(work.request, work.holder, work.action, str(work.to_be_listed))
+
     def _known(self, work: EdgeWork) -> bool:
-        """Whether the caller was let in a moment ago; a token that is handed on is never one of then."""
-        if work.handed_on or work.request.credential.WhichOneof("kind") is None:
-            return False
-        work.name = self.memory.name(work.request, work.holder, work.action, str(work.to_be_listed))
+        """Whether the caller was let in a moment ago."""
         known = self.memory.find(work.name, work.begun)
         if known is None:
             return False

@@ -6,9 +6,12 @@ everything that was looked at: credential, brand, origin, client, Envoy and what
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from hauberk.auth.v1 import auth_service_pb2 as auth
@@ -34,12 +37,32 @@ class Memory:
         self._most = most
         self._key = secrets.token_bytes(32)
         self._kept: OrderedDict[bytes, LetIn] = OrderedDict()
+        self._asked: dict[bytes, asyncio.Future[None]] = {}
 
     def name(self, request: pb.AdmitRequest, *more: str) -> bytes:
         """What a later request must be the same as; none of `more` holds a zero byte."""
         digest = hashlib.blake2b(request.SerializeToString(deterministic=True), key=self._key, digest_size=32)
         digest.update("\0".join(("", *more)).encode())
         return digest.digest()
+
+    @asynccontextmanager
+    async def turn(self, name: bytes, seconds: float) -> AsyncIterator[None]:
+        """A browser asks for many things at once: the first is looked up, and those that are the same wait for that, at
+        most so long. What became of it `find` tells; if nothing did, each is looked up by itself."""
+        if not self._seconds or not name:
+            yield
+            return
+        asked = self._asked.get(name)
+        if asked is not None:
+            await asyncio.wait([asked], timeout=seconds)
+            yield
+            return
+        asked = self._asked[name] = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            del self._asked[name]
+            asked.set_result(None)
 
     def find(self, name: bytes, now: float) -> LetIn | None:
         """The caller, when it is not too long ago."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,43 @@ def test_memory_is_bounded_and_can_be_emptied() -> None:
     assert memory.find(b"c", 0.0) is not None
     memory.forget()
     assert memory.find(b"c", 0.0) is None
+
+
+async def test_who_asks_the_same_at_once_waits_for_the_first_and_no_longer_than_may_be() -> None:
+    memory, order = Memory(0.5), []
+
+    async def ask(name: bytes, number: int, *, keeps: bool, seconds: float = 1.0) -> None:
+        async with memory.turn(name, seconds):
+            if memory.find(name, 0.0) is None:
+                order.append(number)
+                await asyncio.sleep(0.05)
+                if keeps:
+                    memory.keep(name, "token", ADA, 0.0)
+
+    await asyncio.gather(*(ask(b"a", number, keeps=True) for number in range(20)))
+    assert order == [0]
+    await asyncio.gather(*(ask(b"b", number, keeps=False) for number in range(3)))
+    assert sorted(order[1:]) == [0, 1, 2], "what was refused is looked up by each"
+    order.clear()
+    await asyncio.gather(*(ask(b"c", number, keeps=True, seconds=0.01) for number in range(3)))
+    assert sorted(order) == [0, 1, 2], "a slow first holds nobody up"
+    order.clear()
+    await asyncio.gather(ask(b"", 0, keeps=False), ask(b"", 1, keeps=False))
+    assert order == [0, 1]
+
+
+async def test_a_first_that_fails_lets_the_others_go_on() -> None:
+    memory = Memory(0.5)
+
+    async def fails() -> None:
+        async with memory.turn(b"a", 1.0):
+            await asyncio.sleep(0.02)
+            raise Unavailable("auth")
+
+    async def waits() -> str:
+        async with memory.turn(b"a", 1.0):
+            return "asked"
+
+    failed, asked = await asyncio.gather(fails(), waits(), return_exceptions=True)
+    assert isinstance(failed, Unavailable)
+    assert asked == "asked"
