@@ -136,7 +136,12 @@ EDGE_STAGES = (
 # For a caller who was let in from the same address a moment ago: its own limits are asked every time, where they count.
 EDGE_AGAIN = (replace(EDGE_STAGES[3], needs=()),)
 
-CHAINS = {"Admit": STAGES, "Complete": COMPLETE_STAGES, "AuthorizeToolCall": TOOL_CALL_STAGES}
+CHAINS = {
+    "Admit": STAGES,
+    "Complete": COMPLETE_STAGES,
+    "AuthorizeToolCall": TOOL_CALL_STAGES,
+    "Check": EDGE_STAGES,
+}
 
 
 def check_chain(stages: Iterable[Stage], runnable: Iterable[str]) -> None:

@@ -164,13 +164,14 @@ def tables(chains: Mapping[str, Sequence[Stage]], document: PolicyDocument) -> s
 
 
 def _count() -> int:
-    peers = len(fault_cases.HOPS) + len(fault_cases.STREAM_HOPS) + len(fault_cases.INNER) + len(fault_cases.BESIDE)
+    hops = len(fault_cases.HOPS) + len(fault_cases.CHECK_HOPS) + len(fault_cases.STREAM_HOPS)
+    peers = hops + len(fault_cases.INNER) + len(fault_cases.BESIDE)
     return peers * len(fault_cases.PEER_FAULTS) + len(fault_cases.STORES) * len(fault_cases.STORE_FAULTS)
 
 
 def _injected(chains: Mapping[str, Sequence[Stage]]) -> Iterator[Sequence[str]]:
     peer, store = (", ".join(faults) for faults in (fault_cases.PEER_FAULTS, fault_cases.STORE_FAULTS))
-    for stream, hops in ((False, fault_cases.HOPS), (True, fault_cases.STREAM_HOPS)):
+    for stream, hops in ((False, fault_cases.HOPS + fault_cases.CHECK_HOPS), (True, fault_cases.STREAM_HOPS)):
         for hop in hops:
             chain = "CompleteStream" if stream else hop.chain
             (stage,) = [stage for stage in chains[hop.chain] if stage.name == hop.stage]

@@ -10,12 +10,12 @@ from typing import Any
 from cli.terminal import out, print_json
 
 HELP = "print the stages of each chain in order"
-METHODS = ("Admit", "Complete", "AuthorizeToolCall")
+METHODS = ("Admit", "Complete", "AuthorizeToolCall", "Check")
 ABOUT = """\
 Prints every stage that a request passes on its way to the model (Admit), that the answer passes on its way back
-(Complete), and that a tool call passes which the model wrote (AuthorizeToolCall): what must have run before it, what
-its failure means (closed = refuse, degrade = a declared fallback answers, open = pass), and its share of the caller's
-deadline.
+(Complete), that a tool call passes which the model wrote (AuthorizeToolCall), and that a request passes of which Envoy
+asks (Check): what must have run before it, what its failure means (closed = refuse, degrade = a declared fallback
+answers, open = pass), and its share of the caller's deadline.
 """
 EXAMPLES = """\
 examples:

@@ -9,24 +9,13 @@ from typing import Any
 import pytest
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.auth.v1.auth_service_pb2_grpc import AuthServiceStub
-from hauberk.envoy.auth.v3 import external_auth_pb2 as pb
 from hauberk.envoy.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 
 from gateway.edge.authz_answers import TOKEN
 from tests.support.backend import DEADLINE, Backend, fresh
+from tests.support.checking import question
 
 AT_MOST = 1.0
-
-
-def question(credential: auth.Credential, **extensions: str) -> pb.CheckRequest:
-    request = pb.CheckRequest()
-    seen = request.attributes
-    seen.source.address.socket_address.address = "192.0.2.44"
-    seen.request.http.method, seen.request.http.host = "GET", "shop.example"
-    field = seen.request.http.header_map.headers.add(key="authorization")
-    field.raw_value = f"Bearer {credential.jwt}".encode()
-    seen.context_extensions.update(extensions)
-    return request
 
 
 def envoy(backend: Backend, name: str) -> Any:

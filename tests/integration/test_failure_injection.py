@@ -16,11 +16,16 @@ from hauberk.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 from hauberk.auth.v1 import auth_service_pb2 as auth
 from hauberk.auth.v1.auth_service_pb2_grpc import AuthServiceStub
 from hauberk.common.v1 import decision_pb2 as common
+from hauberk.envoy.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 from hauberk.gateway.v1 import gateway_service_pb2 as pb
 
+from gateway.edge.authz_answers import TXN
+from gateway.settling import PAUSES
 from gateway.stages import CHAINS, OnFailure
 from tests.support.backend import DEADLINE, FREE, allowed, fresh, refusing_stage, user
+from tests.support.checking import question
 from tests.support.fault_cases import (
+    CHECK_HOPS,
     HOPS,
     INNER,
     PEER_FAULTS,
@@ -35,6 +40,7 @@ from tests.support.fault_cases import (
 from tests.support.lab import SSN, Lab, Ready, running_lab
 from tests.support.waiting import eventually
 
+ALL_HOPS = HOPS + CHECK_HOPS
 UNDECIDED = (common.REASON_STAGE_UNAVAILABLE, common.REASON_DEADLINE_SPENT)
 ARGUMENTS = json.dumps({"brand": "acme-chat"})
 
@@ -94,15 +100,20 @@ def expect_no_words(answer: Any) -> None:
 
 
 def test_every_stage_of_every_chain_is_broken() -> None:
-    assert {(hop.chain, hop.stage) for hop in HOPS} == {(c, s.name) for c, stages in CHAINS.items() for s in stages}
+    assert {(hop.chain, hop.stage) for hop in ALL_HOPS} == {(c, s.name) for c, stages in CHAINS.items() for s in stages}
     services = {(c, s.name): s.service for c, stages in CHAINS.items() for s in stages}
-    assert {services[hop.chain, hop.stage] for hop in HOPS} <= {hop.peer for hop in HOPS}
-    assert len(HOPS) * len(PEER_FAULTS) + len(STORES) * len(STORE_FAULTS) >= 40
+    assert {services[hop.chain, hop.stage] for hop in ALL_HOPS} <= {hop.peer for hop in ALL_HOPS}
+    assert len(ALL_HOPS) * len(PEER_FAULTS) + len(STORES) * len(STORE_FAULTS) >= 40
 
 
 def policy_of(chain: str, name: str) -> OnFailure:
     (stage,) = [stage for stage in CHAINS[chain] if stage.name == name]
     return stage.on_failure
+
+
+def at_most(hop: Hop) -> int:
+    """The admission is asked for anew, and again, for a token to settle with; nothing else is ever repeated."""
+    return 2 + len(PAUSES) if hop.method == "Continue" else 1
 
 
 @pytest.mark.parametrize("fault", PEER_FAULTS)
@@ -112,8 +123,7 @@ async def test_a_stage(lab: Lab, hop: Hop, fault: Fault) -> None:
     with lab.faults.inject("gateway", hop.peer, hop.method, fault) as place:
         answer = await ask(lab, hop.chain, ready)
         asked = lab.faults.hits[place]
-    # The admission is tried once more for a token to settle with; nothing else is ever repeated.
-    assert 1 <= asked <= (2 if hop.method == "Continue" else 1)
+    assert 1 <= asked <= at_most(hop)
     expect_no_words(answer if hop.chain == "Admit" else answer.verdicts)
     if policy_of(hop.chain, hop.stage) is OnFailure.CLOSED or fault is Fault.EMPTY:
         expect_refusal(answer, hop.stage, fault)
@@ -122,6 +132,28 @@ async def test_a_stage(lab: Lab, hop: Hop, fault: Fault) -> None:
     assert answer.degraded, "an open stage is never passed in silence"
     (verdict,) = [verdict for verdict in answer.verdicts if verdict.stage == hop.stage]
     assert (verdict.reason, verdict.degraded) == (common.REASON_STAGE_UNAVAILABLE, True)
+
+
+@pytest.mark.parametrize("fault", PEER_FAULTS)
+@pytest.mark.parametrize("hop", CHECK_HOPS, ids=str)
+async def test_a_stage_before_a_proxy(lab: Lab, hop: Hop, fault: Fault) -> None:
+    ready = await lab.ready("Admit")
+    check = AuthorizationStub(lab.backend.stack.channel("gateway", "envoy/edge")).Check
+    with lab.faults.inject("gateway", hop.peer, hop.method, fault) as place:
+        answer = await check(question(ready.newcomer), timeout=DEADLINE)
+        assert lab.faults.hits[place] == 1
+    expect_no_words(answer)
+    kind, txn = answer.WhichOneof("http_response"), answer.dynamic_metadata[TXN] if answer.dynamic_metadata else ""
+    if policy_of(hop.chain, hop.stage) is OnFailure.OPEN and fault is not Fault.EMPTY:
+        assert kind == "ok_response"
+        assert await eventually(lambda: on_record(lab, txn, "gateway.check", degraded="yes"), 8.0), "not in silence"
+        return
+    assert kind == ("denied_response" if fault is Fault.EMPTY else "error_response")
+    assert not answer.dynamic_metadata
+    if fault is not Fault.EMPTY:
+        assert answer.error_response.status.code == 503
+        slow = fault in (Fault.SLOW, Fault.TIMEOUT)
+        assert json.loads(answer.error_response.body)["code"] == ("deadline_spent" if slow else "stage_unavailable")
 
 
 @pytest.mark.parametrize("fault", PEER_FAULTS)
@@ -142,7 +174,7 @@ async def test_a_stage_of_a_stream(lab: Lab, hop: Hop, fault: Fault) -> None:
                 result = answer.result if answer.HasField("result") else result
         except aio.AioRpcError as error:
             status = error.code()
-        assert 1 <= lab.faults.hits[place] <= (2 if hop.method == "Continue" else 1)
+        assert 1 <= lab.faults.hits[place] <= at_most(hop)
     assert SSN not in shown
     assert shown == ""
     assert result.outcome != common.OUTCOME_ALLOW or (hop.stage == "restore" and fault is Fault.EMPTY)
@@ -188,7 +220,7 @@ async def test_a_store(lab: Lab, case: Store, fault: Fault) -> None:
     expect_no_words(answer)
 
 
-async def on_record(lab: Lab, txn: str) -> bool:
+async def on_record(lab: Lab, txn: str, code: str = "gateway.admit", **facts: str) -> bool:
     """Whether the gateway's event of this transaction is in the organisation's chain."""
     stub, own, page = AuditServiceStub(lab.backend.channel("audit")), await lab.backend.administer(), ""
     while True:
@@ -197,7 +229,8 @@ async def on_record(lab: Lab, txn: str) -> bool:
             got = await stub.Query(asked, timeout=DEADLINE, metadata=own)
         except aio.AioRpcError:  # its store is only just back
             return False
-        if any(event.txn == txn and event.code == "gateway.admit" for event in got.events):
+        found = (event for event in got.events if event.txn == txn and event.code == code)
+        if any(facts.items() <= dict(event.facts).items() for event in found):
             return True
         page = got.next_page_token
         if not page:

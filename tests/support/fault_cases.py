@@ -62,6 +62,13 @@ HOPS = (
     Hop("AuthorizeToolCall", "restore", "redaction", "Restore"),
     Hop("AuthorizeToolCall", "tool", "guardrail", "CheckToolCall"),
 )
+# Before a proxy the front of the chain is asked, in words of HTTP.
+CHECK_HOPS = (
+    Hop("Check", "address", "ratelimit", "DecideAddress"),
+    Hop("Check", "auth", "auth", "Authenticate"),
+    Hop("Check", "tenancy", "tenancy", "Authorize"),
+    Hop("Check", "ratelimit", "ratelimit", "Decide"),
+)
 # The streamed way back asks the same stages; only what restores is a stream of its own.
 STREAM_HOPS = (
     Hop("Complete", "admission", "auth", "Continue"),
@@ -125,7 +132,12 @@ STORES = (
 
 # What happens beside a decision: (who asks, whom, method, what is seen).
 BESIDE = (
-    ("gateway", "ratelimit", "Commit", "the answer is given, marked degraded; the hold ends by its own rule"),
-    ("gateway", "ratelimit", "Release", "still refused; the hold ends by its own rule"),
+    (
+        "gateway",
+        "ratelimit",
+        "Commit",
+        "the answer is given, marked degraded; tried again, else the hold ends by its own rule",
+    ),
+    ("gateway", "ratelimit", "Release", "still refused; tried again, else the hold ends by its own rule"),
     ("every service", "audit", "Append", "decisions wait on disk; a change of who may do what is not made"),
 )
