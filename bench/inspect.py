@@ -21,6 +21,7 @@ from services.guardrail.policy.model import Part, Source
 from services.guardrail.settings import GuardrailSettings
 from services.kit.caller import Caller
 from services.kit.keys import VersionedSecret
+from services.kit.run import settle_heap
 
 _LINES = (
     "Hello {0}, thank you for your order {1} of last week; it left our house on 12/{1} and should arrive in two days.",
@@ -48,6 +49,7 @@ async def run(small: bool) -> list[Row]:
         load_model(settings),
     )
     whole = text_of(100_000)
+    settle_heap()  # as a process does that serves
     try:
         return [
             await _case(

@@ -143,7 +143,7 @@ async def test_a_stage_before_a_proxy(lab: Lab, hop: Hop, fault: Fault) -> None:
         answer = await check(question(ready.newcomer), timeout=DEADLINE)
         assert lab.faults.hits[place] == 1
     expect_no_words(answer)
-    kind, txn = answer.WhichOneof("http_response"), answer.dynamic_metadata[TXN] if answer.dynamic_metadata else ""
+    kind, txn = answer.WhichOneof("http_response"), str(answer.dynamic_metadata[TXN] if answer.dynamic_metadata else "")
     if policy_of(hop.chain, hop.stage) is OnFailure.OPEN and fault is not Fault.EMPTY:
         assert kind == "ok_response"
         assert await eventually(lambda: on_record(lab, txn, "gateway.check", degraded="yes"), 8.0), "not in silence"
