@@ -101,9 +101,13 @@ class Redactor:
         rules = self._rules(caller, texts, also)
         scope = _scope(caller, conversation)
         work = Work(texts, forms or [Form.TEXT] * len(texts))
-        scans = await self._scanner.scan(work.searched, rules)
-        work.found(scans)
-        held = await self._known(scope)
+        knowing = asyncio.ensure_future(self._known(scope))  # the store is asked while names are looked for
+        try:
+            work.found(await self._scanner.scan(work.searched, rules))
+            held = await knowing
+        finally:
+            knowing.cancel()
+            await asyncio.gather(knowing, return_exceptions=True)
         work.sweep(held.values, rules)
         distinct = work.values()
         slots = await self._remember(scope, workload, distinct, held.key) if distinct else {}
