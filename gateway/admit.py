@@ -24,8 +24,8 @@ from gateway.settings import GatewaySettings
 from gateway.stages import STAGES
 from services.kit.errors import InvalidArgument, Unavailable
 
-# Redaction has another process look for names. Where all share a loop, so many turns of it let that question leave before
-# the guardrail is busy here: both then work at the same time, which is a tenth of the whole chain.
+# Redaction has another process look for names. Where all share a loop, so many turns of it let that question leave
+# before the guardrail is busy here: both then work at the same time, which is a tenth of the whole chain.
 _TURNS = 6
 NOTHING_AGAINST = Result(ALLOW, decision.REASON_NONE)
 _PREFIX = 12
