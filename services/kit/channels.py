@@ -39,6 +39,9 @@ def connect(address: str, kind: str, files: TlsFiles) -> aio.Channel:
         # A peer that comes back is found within a second, not after gRPC's two minutes of back-off.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
+        # One whose machine is gone in silence is given up during the first calls, and asked for anew.
+        ("grpc.keepalive_time_ms", 5_000),
+        ("grpc.keepalive_timeout_ms", 2_000),
     ]
 
     def dial(current: tuple[bytes, bytes, bytes]) -> aio.Channel:

@@ -124,6 +124,9 @@ class Server:
             ("grpc.so_reuseport", 0),
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_metadata_size", 16 * 1024),  # from half of it on, gRPC's default refuses at random
+            # Clients ask whether we are still there, also between calls; gRPC's default takes that for an attack.
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 2_000),
         ]
         router = _Router(self._apps)
         main = aio.server(interceptors=[router], options=[*options, ("grpc.max_connection_age_ms", 600_000)])

@@ -68,13 +68,15 @@ class Product:
 
 
 class Door:
-    """Passes on to a port; shut, it refuses; jammed, it takes everything and says nothing."""
+    """Passes on to a port; shut, it refuses; jammed, it takes everything and says nothing; `deaf` does that to what is
+    connected, as when a machine is gone."""
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
         self._way = "open"
         self._open: set[asyncio.StreamWriter] = set()
+        self._deaf: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Door]:
@@ -98,6 +100,10 @@ class Door:
             self._way = "open"
             self.cut()
 
+    def deaf(self) -> None:
+        """Whoever is connected hears nothing more, and is not told; who comes anew is served."""
+        self._deaf |= self._open
+
     def cut(self) -> None:
         """Ends every connection in the middle."""
         for writer in list(self._open):
@@ -107,17 +113,22 @@ class Door:
         if self._way == "shut":
             writer.transport.abort()
             return
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        try:
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:  # nobody is behind it
+            writer.transport.abort()
+            return
         self._open |= {writer, up_writer}
-        with suppress(OSError):
-            await asyncio.gather(self._pass(reader, up_writer), self._pass(up_reader, writer))
+        await asyncio.gather(self._pass(reader, up_writer), self._pass(up_reader, writer))
         self._open -= {writer, up_writer}
+        self._deaf -= {writer, up_writer}
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            if self._way == "open":
-                writer.write(data)
-                await writer.drain()
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if self._way == "open" and writer not in self._deaf:
+                    writer.write(data)
+                    await writer.drain()
         writer.transport.abort()
 
 
