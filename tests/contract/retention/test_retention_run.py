@@ -57,7 +57,7 @@ async def test_exactly_what_the_policy_says_is_gone(site: Site) -> None:
     year = await site.year()
     clock = Ahead()
     async with site.open(clock, **TRAIL) as house:
-        await house.retention.hold(year.held, "", "a case", "operator")
+        hold = await house.retention.hold(year.held, "", "a case", "operator")
         before = rows_left(site.stores.admin_dsn, year)
         planned, months = await house.retention.plan(house.policy)
         assert rows_left(site.stores.admin_dsn, year) == before, "a plan changes nothing"
@@ -96,6 +96,13 @@ async def test_exactly_what_the_policy_says_is_gone(site: Site) -> None:
         assert {"audit.retention_held", "audit.retention_dropped", "audit.retention_run"} <= {
             row[0] for row in reported
         }
+        await house.retention.release(hold.hold_id, "operator")
+        await finished(house, clock)
+        tables = await admin(
+            site, "SELECT to_regclass('audit.events_' || m) FROM unnest(%s::text[]) AS m", [list(months)]
+        )
+        assert [row for row in tables if row != (None,)] == [], "a month in which nothing is held goes as a whole"
+        assert (await walked(site, house, year.held)).finding.problem == ""
 
 
 class Interrupted(Exception):
