@@ -11,10 +11,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-versio
 PYTEST_ARGS ?=
 EXAMPLES_ARGS ?=
 # Two workers, a file each at a time; tests/conftest.py says which come last.
-IN_PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder
-# Deadlines hold in tests too: beside another worker on two cores one is spent now and then, and a refusal is then right.
-ALONE := -n 0 --last-failed --last-failed-no-failures none
-AGAIN := Once more, alone: what failed beside other tests. It counts as failed when it fails again.
+IN_PARALLEL := -n 2 --dist loadgroup --no-loadscope-reorder --cache-clear
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-unit check lint format types imports proto proto-check docs docs-check bench prove examples jaeger lock env clean
@@ -45,8 +42,7 @@ jaeger: setup ## Get a real Jaeger (built by Go, ten minutes once) and find the 
 
 ##@ Work
 test: setup ## Run every test at small sizes (PYTEST_ARGS="-k name" narrows)
-	@$(RUN) -m pytest $(IN_PARALLEL) $(PYTEST_ARGS) || { test $$? -eq 1 && echo "$(AGAIN)" && \
-	  $(RUN) -m pytest $(ALONE) $(PYTEST_ARGS); }
+	@$(RUN) -m pytest $(IN_PARALLEL) $(PYTEST_ARGS) || { test $$? -eq 1 && $(RUN) -m tools.again $(PYTEST_ARGS); }
 
 test-unit: setup ## Run the tests that need no database
 	$(RUN) -m pytest tests/unit $(PYTEST_ARGS)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 from hauberk.common.v1 import decision_pb2 as decision
+from hauberk.gateway.v1 import gateway_service_pb2 as pb
 
 from cli.asking import Gateway, by_key, question
 from embedded.stack import Stack, StackOptions
@@ -40,11 +41,15 @@ async def spans_of(stack: Stack, otlp: Receiver, trace_id: str) -> list[Received
     return [span for span in otlp.spans if span.trace_id == trace_id]
 
 
-async def test_a_refusal_is_one_trace_with_a_span_of_each_service_it_used(traced: Stack, otlp: Receiver) -> None:
-    # Refused by the last service of the chain, so that every one has been asked: the estimate can never be paid.
+async def refused(traced: Stack) -> pb.AdmitResponse:
+    """By the last service of the chain, so that every one has been asked: the estimate can never be paid."""
     ask = question(by_key(traced.api_key), traced.brand, TEXT)
     ask.estimate.output_tokens = 90_000_000
-    answer = await Gateway(traced.channel("gateway")).admit(ask)
+    return await Gateway(traced.channel("gateway")).admit(ask)
+
+
+async def test_a_refusal_is_one_trace_with_a_span_of_each_service_it_used(traced: Stack, otlp: Receiver) -> None:
+    answer = await refused(traced)
     spans = await spans_of(traced, otlp, answer.trace_id)
 
     assert answer.outcome != decision.OUTCOME_ALLOW
@@ -63,6 +68,7 @@ async def test_an_allow_is_not_exported_at_a_ratio_of_zero(traced: Stack, otlp: 
 
 
 async def test_nothing_of_the_request_is_in_any_span(traced: Stack, otlp: Receiver) -> None:
+    await refused(traced)
     await asyncio.to_thread(traced.flush_spans)
     secrets = ["123-45-6789", "4532", "bob.traced", traced.api_key, traced.api_key[-12:], "eyJ"]
 
