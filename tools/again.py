@@ -1,7 +1,7 @@
 """Runs the files of the tests that failed last once more, one after the other: python -m tools.again [pytest options].
 
-Deadlines hold in tests too. Beside another worker on two cores one is spent now and then, and a refusal is then right: a
-test counts as failed when it fails again, by itself. Whole files, because tests of one share what is made for them.
+Deadlines hold in tests too. Beside another worker on two cores one is spent now and then, and a refusal is then right:
+a test counts as failed when it fails again, by itself. Whole files, because tests of one share what is made for them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ def main(options: Sequence[str]) -> int:
         return 1
     sys.stdout.write(f"Once more, by themselves: {', '.join(found)}. What fails again has failed.\n")
     sys.stdout.flush()
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "0", *options, *found], cwd=ROOT, check=False
-    ).returncode
+    command = [sys.executable, "-m", "pytest", "-n", "0", *options, *found]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -23,5 +23,5 @@ def test_files_of_what_failed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, again.MOST + 1])
 def test_nothing_and_too_much_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(again, "files", lambda: [f"tests/test_{n}.py" for n in range(count)])
-    monkeypatch.setattr(again.subprocess, "run", None)
+    monkeypatch.setattr("subprocess.run", None)
     assert again.main([]) == 1
