@@ -5,7 +5,6 @@ A decision is on record (on this machine's disk) before it is answered; what can
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from hauberk.common.v1 import decision_pb2 as decision
 
 from gateway.answers import Decision, trace_id
 from services.kit.audit import Event, Trail
+from services.kit.beside import beside
 from services.kit.caller import current_call
 from services.kit.clock import Clock
 from services.kit.errors import KitError
@@ -42,7 +42,6 @@ class Finaliser:
     def __init__(self, trail: Trail | None, clock: Clock) -> None:
         self._trail = trail
         self._clock = clock
-        self._beside: set[asyncio.Task[None]] = set()
 
     async def record(self, subject: Subject, made: Decision) -> None:
         """Returns when the event is on record; raises Unavailable when it cannot be."""
@@ -54,9 +53,7 @@ class Finaliser:
 
     def abandoned(self, subject: Subject) -> None:
         """Records that a request ended without a decision; the one who ended it does not wait for that."""
-        task = asyncio.get_running_loop().create_task(self._quietly(subject))
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
+        _ = beside(self._quietly(subject))
 
     async def _quietly(self, subject: Subject) -> None:
         try:

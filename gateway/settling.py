@@ -12,6 +12,7 @@ from hauberk.ratelimit.v1 import ratelimit_service_pb2 as ratelimit
 
 from gateway.clients import Services
 from gateway.estimate import settled_cost
+from services.kit.beside import beside, to_its_end
 from services.kit.caller import current
 from services.kit.errors import DeadlineExceeded, KitError, Unavailable
 from services.kit.logs import logger
@@ -19,20 +20,6 @@ from services.kit.logs import logger
 T = TypeVar("T")
 PAUSES = (0.3, 1.0, 3.0)
 """Seconds before each further attempt."""
-_running: set[asyncio.Task[Any]] = set()
-
-
-async def to_its_end(work: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> T:
-    """Awaits work that goes on when the one who waits for it is cancelled."""
-    return await asyncio.shield(beside(work, context))
-
-
-def beside(work: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> asyncio.Task[T]:
-    """Work that nobody has to wait for."""
-    task = asyncio.create_task(work, context=context)
-    _running.add(task)
-    task.add_done_callback(_running.discard)
-    return task
 
 
 class Held(Protocol):

@@ -32,6 +32,7 @@ from gateway.replies import Listener, Replies
 from gateway.settling import Settling
 from gateway.signals import Signals
 from gateway.stages import COMPLETE_STAGES
+from services.kit.beside import to_its_end
 from services.kit.caller import current_call
 from services.kit.errors import InvalidArgument, KitError
 
@@ -129,19 +130,26 @@ class CompleteStream:
             abandoned = not current_call().recorded
             raise
         finally:
-            pump.cancel()
-            await asyncio.gather(pump, return_exceptions=True)  # however it ended, what was used is settled
-            try:
-                settled = await self._settle(state)
-            finally:
-                if abandoned:
-                    self._finaliser.abandoned(state.subject())
+            settled = await to_its_end(self._ended(state, pump, abandoned=abandoned))
         yield pb.CompleteStreamResponse(result=result_of(state, settled, self._replies))
         # A client that is still sending when the call ends is told INTERNAL by its own library instead of the result.
         with contextlib.suppress(TimeoutError, KitError):
             async with asyncio.timeout(DRAIN):
                 async for _ in requests:
                     pass
+
+    async def _ended(
+        self, state: StreamState, pump: asyncio.Task[None], *, abandoned: bool
+    ) -> ratelimit.CommitResponse | None:
+        """However it ended, also when its caller is cancelled once more: what was used is settled. That tells whose it
+        was, so the record comes after."""
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+        try:
+            return await self._settle(state)
+        finally:
+            if abandoned:
+                self._finaliser.abandoned(state.subject())
 
     async def _pump(
         self, state: StreamState, requests: AsyncIterator[pb.CompleteStreamRequest], outgoing: asyncio.Queue[str | None]

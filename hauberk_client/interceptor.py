@@ -90,6 +90,7 @@ def _refusing(code: grpc.StatusCode) -> Any:
     """A handler for any kind of method: it reads nothing, so that no client is waited for."""
 
     async def refuse(_requests: Any, context: aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+        # The server is the user's own, without our boundary: this is where it refuses. Un-awaited it would let in.
         await context.abort(code, _WORDS[code])
         yield None  # makes it a stream; never reached, because abort raises
 

@@ -26,8 +26,8 @@ from gateway.edge.proc_request import Passed, RequestSide
 from gateway.edge.proc_stream import Machine, StreamedAnswer
 from gateway.pipeline import ALLOW
 from gateway.servicer import GatewayServicer
-from gateway.settling import to_its_end
 from gateway.stream import StreamState
+from services.kit.beside import to_its_end
 from services.kit.caller import current_call, current_workload
 from services.kit.errors import FailedPrecondition, KitError
 

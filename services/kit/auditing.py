@@ -13,6 +13,7 @@ from typing import Any
 from hauberk.common.v1 import decision_pb2 as common
 
 from services.kit.audit import Event, EventClass, Trail
+from services.kit.beside import beside
 from services.kit.call import Call, Proceed
 from services.kit.clock import Clock
 from services.kit.errors import KitError, public
@@ -83,14 +84,13 @@ class Auditing:
 
     def __init__(self, trail: Trail, service: str, clock: Clock) -> None:
         self._trail, self._service, self._clock = trail, service, clock
-        self._running: set[asyncio.Task[None]] = set()
 
     async def __call__(self, call: Call, proceed: Proceed) -> Any:
         """Lets the call be decided, then records what came of it."""
         try:
             answer = await proceed()
         except asyncio.CancelledError:
-            self._beside(call)
+            self._abandoned(call)
             raise
         except Exception as error:
             if recorded(call):
@@ -100,13 +100,10 @@ class Auditing:
             await self._trail.emit(self._event(call, answer, "OK", ""))
         return answer
 
-    def _beside(self, call: Call) -> None:
+    def _abandoned(self, call: Call) -> None:
         """The caller has gone; whoever cancels does not wait for the disk."""
         if recorded(call):
-            event = self._event(call, None, "CANCELLED", "")
-            task = asyncio.get_running_loop().create_task(self._emit(event))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            _ = beside(self._emit(self._event(call, None, "CANCELLED", "")))
 
     async def _emit(self, event: Event) -> None:
         try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import patch
 
 import grpc
 import pytest
@@ -46,8 +47,10 @@ ARGUMENTS = json.dumps({"brand": "acme-chat"})
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lab() -> AsyncIterator[Lab]:
-    async with running_lab() as made:
-        yield made
+    # What is settled later would ask again in the middle of the next case.
+    with patch("gateway.settling.PAUSES", ()):
+        async with running_lab() as made:
+            yield made
 
 
 async def ask(lab: Lab, chain: str, ready: Ready, credential: auth.Credential | None = None) -> Any:
@@ -110,12 +113,6 @@ def policy_of(chain: str, name: str) -> OnFailure:
     return stage.on_failure
 
 
-def asked_enough(hop: Hop, times: int) -> bool:
-    """Nothing is ever repeated, but the admission is asked for anew for a token to settle with: some times over, also
-    for the case before."""
-    return times >= 1 if hop.method == "Continue" else times == 1
-
-
 @pytest.mark.parametrize("fault", PEER_FAULTS)
 @pytest.mark.parametrize("hop", HOPS, ids=str)
 async def test_a_stage(lab: Lab, hop: Hop, fault: Fault) -> None:
@@ -123,7 +120,8 @@ async def test_a_stage(lab: Lab, hop: Hop, fault: Fault) -> None:
     with lab.faults.inject("gateway", hop.peer, hop.method, fault) as place:
         answer = await ask(lab, hop.chain, ready)
         asked = lab.faults.hits[place]
-    assert asked_enough(hop, asked)
+    # The admission is tried once more for a token to settle with; nothing else is ever repeated.
+    assert 1 <= asked <= (2 if hop.method == "Continue" else 1)
     expect_no_words(answer if hop.chain == "Admit" else answer.verdicts)
     if policy_of(hop.chain, hop.stage) is OnFailure.CLOSED or fault is Fault.EMPTY:
         expect_refusal(answer, hop.stage, fault)
@@ -174,7 +172,7 @@ async def test_a_stage_of_a_stream(lab: Lab, hop: Hop, fault: Fault) -> None:
                 result = answer.result if answer.HasField("result") else result
         except aio.AioRpcError as error:
             status = error.code()
-        assert asked_enough(hop, lab.faults.hits[place])
+        assert 1 <= lab.faults.hits[place] <= (2 if hop.method == "Continue" else 1)
     assert SSN not in shown
     assert shown == ""
     assert result.outcome != common.OUTCOME_ALLOW or (hop.stage == "restore" and fault is Fault.EMPTY)

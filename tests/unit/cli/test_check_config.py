@@ -25,31 +25,28 @@ def test_every_wrong_key_has_a_line(capsys: pytest.CaptureFixture[str], tmp_path
     assert "hunter2" not in "".join(lines)
 
 
-def test_the_policy_is_checked_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    policy = tmp_path / "limits.yaml"
-    policy.write_text("version: '1'\nplans: [free]\nlimitz: []\n")
-    file = tmp_path / "ratelimit.yaml"
-    file.write_text(f"ratelimit_policy: {policy}\n")
-    assert main(["check-config", "ratelimit", str(file)]) == 1
-    assert "limitz" in capsys.readouterr().out
-
-
-def test_the_policy_of_auth_is_checked_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    policy = tmp_path / "own.yaml"
-    policy.write_text("version: '1'\nplans: [free]\ndefault_plan: free\nsessions: {most_live: 0}\n")
-    file = tmp_path / "auth.yaml"
-    file.write_text(f"auth_policy: {policy}\n")
-    assert main(["check-config", "auth", str(file)]) == 1
-    assert "sessions.most_live" in capsys.readouterr().out
-
-
-def test_the_rules_against_attacks_are_checked_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    policy = tmp_path / "own.yaml"
-    policy.write_text("version: '1'\nrulez: []\n")
-    file = tmp_path / "audit.yaml"
-    file.write_text(f"response_policy: {policy}\n")
-    assert main(["check-config", "audit", str(file)]) == 1
-    assert "response_policy" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("service", "setting", "policy", "said"),
+    [
+        ("ratelimit", "ratelimit_policy", "version: '1'\nplans: [free]\nlimitz: []\n", "limitz"),
+        (
+            "auth",
+            "auth_policy",
+            "version: '1'\nplans: [free]\ndefault_plan: free\nsessions: {most_live: 0}\n",
+            "sessions.most_live",
+        ),
+        ("audit", "response_policy", "version: '1'\nrulez: []\n", "response_policy"),
+    ],
+)
+def test_the_policy_is_checked_too(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, service: str, setting: str, policy: str, said: str
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(policy)
+    file = tmp_path / f"{service}.yaml"
+    file.write_text(f"{setting}: {own}\n")
+    assert main(["check-config", service, str(file)]) == 1
+    assert said in capsys.readouterr().out
 
 
 def test_a_missing_file_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import io
+import logging
+import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 
+from services.kit import logs
 from tests.unit.kit.world import World, serving
 
 
@@ -28,3 +33,16 @@ def world(_world: World) -> World:
     _world.auth.does.clear()
     _world.auth.reached.clear()
     return _world
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What is written to the log."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    logs.setup("auth")
+    yield stream
+    root.handlers, root.level = handlers, level
+    structlog.reset_defaults()

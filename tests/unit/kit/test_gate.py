@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, TraceFlags, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -64,18 +60,6 @@ def gate(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> Gate:
     made = Gate(now=hands)
     monkeypatch.setattr(logs, "GATE", made)
     return made
-
-
-@pytest.fixture
-def lines(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    logs.setup("auth")
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
 
 
 def spans_of(gate: Gate, act: Any) -> list[str]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -165,18 +162,6 @@ def test_a_failed_step_shows_its_reason_never_its_text() -> None:
     spans = exporter.get_finished_spans()
     assert [dict(span.attributes or {})["error.type"] for span in spans] == ["ValueError", "DEPENDENCY_UNAVAILABLE"]
     assert all(not span.events and not span.status.description for span in spans)
-
-
-@pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    logs.setup("auth")
-    yield stream
-    root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
 
 
 def test_logs_withhold_what_could_be_text(lines: io.StringIO) -> None:
